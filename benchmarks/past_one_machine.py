@@ -20,6 +20,7 @@ import psutil
 
 from benchmarks.report import Row
 from otel_measure.config import Settings
+from otel_measure.definitions.pages import MAX_PAGE
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Exposure, Inference, NpsResponse, Origin, Record, UserEvent
 from otel_measure.runtime import Runtime
@@ -199,7 +200,7 @@ def asked(runtime: Runtime) -> dict[str, Callable[[], object]]:
         "user series": users.get_user_series,
         "models, 30 days": lambda: ai.get_models_summary(window="30d"),
         "model series, 24 hours": ai.get_model_series,
-        "spending, 30 days": lambda: ai.get_spending(window="30d"),
+        "spending, 30 days": lambda: ai.get_spending(window="30d", limit=MAX_PAGE),
         "experiment": lambda: runtime.experiments.get_ab_test_results(_TEST.key),
     }
 

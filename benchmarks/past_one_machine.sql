@@ -1,4 +1,5 @@
--- Written by hand for the same question over the same rows, each of which counts once (FINAL). `{today}` is a day since 1970.
+-- Written by hand for the same question over the same rows, each of which counts once (FINAL). `{today}` is a day since 1970; windows of
+-- calls end at 23:00 of the last day, when the questions are asked.
 -- Sessions end after half an hour without activity, those with an id of the client after a day.
 
 -- engagement
@@ -111,7 +112,8 @@ SELECT model, version, count(), count(error_type), sum(input_tokens), count(inpu
     quantilesExactIf(0.5, 0.95, 0.99)(latency_ms, untimed = 0), minIf(latency_ms, untimed = 0), max(latency_ms),
     sumIf(latency_ms, untimed = 0), quantilesExact(0.5, 0.95, 0.99)(first_chunk_ms)
     FROM measure.inference FINAL
-    WHERE environment = 'production' AND day > toDate({today} - 30)
+    WHERE environment = 'production' AND day >= toDate({today} - 30)
+        AND ts >= toDateTime64('2026-03-31 23:00:00', 6) AND ts < toDateTime64('2026-04-30 23:00:00', 6)
     GROUP BY model, version;
 
 -- model series, 24 hours
@@ -120,15 +122,19 @@ SELECT toStartOfInterval(ts, INTERVAL 5 MINUTE) AS step, count(), count(error_ty
     sum(cached_input_tokens), quantilesExactIf(0.5, 0.95, 0.99)(latency_ms, untimed = 0),
     quantilesExact(0.5, 0.95, 0.99)(first_chunk_ms)
     FROM measure.inference FINAL
-    WHERE environment = 'production' AND day >= toDate({today} - 1) AND ts > toDateTime64('2026-04-29 23:00:00', 6)
+    WHERE environment = 'production' AND day >= toDate({today} - 1)
+        AND ts >= toDateTime64('2026-04-29 23:00:00', 6) AND ts < toDateTime64('2026-04-30 23:00:00', 6)
     GROUP BY step;
 
 -- spending, 30 days
-SELECT user, any(user_id), count(), sum(input_tokens), sum(output_tokens), sum(cost_nano) AS cost
+SELECT user_id, count() AS requests, count(error_type), sum(input_tokens), sum(output_tokens), sum(cached_input_tokens),
+    sum(cost_nano) AS cost, count(cost_nano), countIf(user_id IS NOT NULL) OVER (), sum(cost) OVER (),
+    sumIf(cost, user_id IS NULL) OVER (), sumIf(requests, user_id IS NULL) OVER ()
     FROM measure.inference FINAL
-        WHERE environment = 'production' AND day > toDate({today} - 30)
-        GROUP BY user
-        ORDER BY cost DESC;
+    WHERE environment = 'production' AND day > toDate({today} - 30)
+    GROUP BY user_id
+    ORDER BY user_id IS NULL, cost DESC
+    LIMIT 1000;
 
 -- experiment
 SELECT e.variant, count(), countIf(c.at >= e.at)

@@ -10,11 +10,11 @@ from typing import Final
 
 from otel_measure.leases import StoreLease
 from otel_measure.parts import Fault
+from otel_measure.store.waiting import looking_again
 
 TURN_S: Final = 15.0
 SWEEP_S: Final = 3600.0
 SIGNALS_S: Final = 5.0
-REGISTRATIONS_S: Final = 5.0
 MACHINE_S: Final = 10.0
 FIRST_SWEEP_S: Final = 60.0
 NOTIFICATIONS: Final = "notifications"
@@ -64,7 +64,6 @@ def jobs_of_a_store(
     clear_erased: Callable[[], bool],
     clears: StoreLease,
     bring_up_to_date: Callable[[], bool],
-    register: Callable[[], None],
 ) -> list[Job]:
     """Return what recurs where there is a store.
 
@@ -81,14 +80,9 @@ def jobs_of_a_store(
         clear_erased: clears a part of the bytes of the erased; tells whether more can be done at once.
         clears: whose turn that is.
         bring_up_to_date: counts a part of what is not counted by the definitions in force; tells whether more is left.
-        register: registers what could not be when it was said.
     """
     return [
         Job(name="clock", run=keep_time, otherwise="the clock was not looked at", first_s=0.0),
-        Job(
-            name="registrations", run=register, otherwise="what waits for the store is not registered",
-            interval_s=REGISTRATIONS_S, flushes=True,
-        ),
         Job(name="heartbeat", run=beat, otherwise="no heartbeat was noted", first_s=0.0, flushes=True),
         Job(
             name="signals", run=count_signals, otherwise="metrics of calls were not counted",
@@ -192,8 +186,9 @@ class Background:
     def _try(self, job: Job) -> bool | None:
         """Do a job if it is ours to do; `False` when it failed, `True` when it has more to do."""
         try:
-            if job.lease is None or job.lease.take():
-                return True if job.run() is True else None
+            with looking_again():
+                if job.lease is None or job.lease.take():
+                    return True if job.run() is True else None
         except Exception as error:  # the thread, and the end of a process, outlive whatever the SDK or a store does
             self._fault(job.name, f"{job.otherwise}: {str(error) or repr(error)}", error)
             return False

@@ -1,75 +1,125 @@
-"""What a process says of itself when it begins: kept until a store that is away is there, where the host has a spool.
+"""What sets something in a store, and is kept on the host while the store is away, if the host has a spool.
 
-A model, a service, a test: each is said again at every start, and saying it again changes nothing. So a process need
-not fail to begin for a server that is away. What is not done when it ends is said by the next one.
+A command is one such call. It is done at once where that is possible. Otherwise it waits in the spool, behind all that
+was recorded and set before it, and is done by whoever has the store again, this process or the next one. To do a
+command twice comes to the same, for who is killed between doing and forgetting it leaves it to the next one.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from otel_measure.errors import MeasureError, StoreUnavailable
+import msgspec
+
+from otel_measure.errors import ConfigurationError, NotFound, StoreRejected, StoreUnavailable
+from otel_measure.store.protocol import Store
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("otel_measure")
+_encode = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], tuple[str, msgspec.Raw]] = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
+
+
+class Command(msgspec.Struct, Generic[T], frozen=True):
+    """Sets something in a store: all of it that is known at the call, the time included.
+
+    Attributes:
+        call: the name under which spools know the command, for as long as they hold any; that of the public call.
+    """
+
+    call: ClassVar[str]
+
+    def apply(self, store: Store) -> T:
+        """Do it, and return what becomes of it.
+
+        Raises:
+            StoreUnavailable: the store is away.
+            StoreRejected, NotFound, ValueError: it is refused.
+        """
+        raise NotImplementedError
+
+    def refusal(self, answer: T) -> str | None:
+        """Return why an answer says that nothing was set, of which nobody hears who has gone on meanwhile."""
+        return None
+
+
+class CommandSpool(Protocol):
+    """Keeps commands on this host, in one order with what is recorded."""
+
+    def keep(self, command: bytes) -> None:
+        """Keep a command; raises `StoreUnavailable` where it cannot."""
+
+    def must_wait(self) -> bool:
+        """Tell whether a command must be kept: the store was away just now, or others wait before it."""
 
 
 class Deferred:
-    """Acts that wait for the store.
+    """Does commands, now or later.
 
     Args:
-        waits: keep an act for which the store is away; without it who asks is told.
-        fault: is told of an act that the store refuses when it is there.
+        kinds: every kind of command there is; the spool may hold those of an earlier process.
+        spool: keeps those for which the store is away; without one who asks is told.
+        fault: is told of a command that is refused when nobody waits for its answer any more.
     """
 
-    def __init__(self, *, waits: bool, fault: Callable[[str, str, Exception], None]) -> None:
-        self._waits = waits
+    def __init__(
+        self,
+        kinds: Iterable[type[Command[Any]]],
+        spool: CommandSpool | None,
+        fault: Callable[[str, str, Exception], None],
+    ) -> None:
+        self._decoders: Final[Mapping[str, Callable[[msgspec.Raw], Command[Any]]]] = {
+            kind.call: msgspec.msgpack.Decoder(kind).decode for kind in kinds
+        }
+        self._spool = spool
         self._fault = fault
-        self._waiting: dict[Hashable, Callable[[], object]] = {}
 
-    def do(self, key: Hashable, act: Callable[[], T], otherwise: T) -> T:
-        """Do something now, or later where the store is away.
+    def do(self, store: Store, command: Command[T], meanwhile: T) -> T:
+        """Do a command, or keep it where the store is away; it is on the disk then.
 
         Args:
-            key: what it sets: of two that wait for one key the last one is done.
-            act: does it; again it changes nothing.
-            otherwise: what is returned when it waits.
+            store: in which it sets something.
+            command: does it.
+            meanwhile: what is returned when it waits.
 
         Raises:
-            StoreUnavailable: the store is away, and nothing waits for it.
+            StoreUnavailable: the store is away, and there is no spool, or no room in it.
+            StoreRejected, NotFound, ValueError: it is refused.
         """
-        try:
-            return act()
-        except StoreUnavailable as error:
-            if not self._waits:
-                raise
-            if not self._waiting:
-                _log.warning("what is registered waits for the store (said once each time it is away): %s", error)
-            self._waiting[key] = act
-            return otherwise
+        if self._spool is None:
+            return command.apply(store)
+        if not self._spool.must_wait():
+            try:
+                return command.apply(store)
+            except StoreUnavailable as error:
+                _log.warning("%s, and what is set after it, waits for the store: %s", command.call, error)
+        self._spool.keep(_encode((command.call, command)))
+        return meanwhile
 
-    def run(self) -> None:
-        """Do what waits.
+    def do_kept(self, store: Store, kept: bytes) -> None:
+        """Do a command that was kept; what refuses it is told as a fault, `refused_` and its call.
 
         Raises:
             StoreUnavailable: the store is away still; it is tried again.
         """
-        for key, act in list(self._waiting.items()):
-            try:
-                act()
-            except StoreUnavailable:
-                raise
-            except MeasureError as error:
-                self._fault("deferred", f"what was to be set when the store is back was refused: {error}", error)
-            if self._waiting.get(key) is act:
-                del self._waiting[key]
+        call, packed = _decode(kept)
+        command = self._decoders[call](packed)
+        try:
+            refusal = command.refusal(command.apply(store))
+            error: Exception | None = StoreRejected(refusal) if refusal is not None else None
+        except ConfigurationError:  # of this process, not of the command
+            raise
+        except (StoreRejected, NotFound, ValueError, TypeError, OverflowError) as refused:
+            error = refused
+        if error is not None:
+            self._fault(f"refused_{call}", f"{call}, which waited for the store, was refused: {error}", error)
 
 
 def _tell(what: str, message: str, error: Exception) -> None:
     raise error
 
 
-AT_ONCE: Final = Deferred(waits=False, fault=_tell)
+AT_ONCE: Final = Deferred((), None, _tell)
 """Has nothing wait."""

@@ -1,4 +1,4 @@
-"""From the spool of a host to the store: what was recorded leaves in its order, and is forgotten when it is stored.
+"""From the spool of a host to the store: what was recorded and set leaves in order, and is forgotten when it is there.
 
 To record costs a write to a local file, whatever the store does. Giving records again changes nothing, so a batch that
 was stored and not forgotten, because its process ended, is forwarded once more by whoever comes next.
@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-from otel_measure.errors import StoreRejected, StoreUnavailable
+from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from otel_measure.records.events import kind_of
 from otel_measure.records.kinds import Record
 from otel_measure.store.types.facts import Receipt
 from otel_measure.store.types.spools import Spool
+from otel_measure.store.waiting import looking_again
 
 CLAIM_US: Final = 30 * 1_000_000  # a batch takes seconds; one that was given twice counts once
 _BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -34,8 +35,9 @@ class Forwarder:
     """Forwards what a spool holds, from a thread of its own.
 
     Args:
-        spool: where records wait.
-        store: takes them.
+        spool: where records wait, and commands.
+        store: takes the records.
+        do: does a command that was kept, as `otel_measure.deferred.Deferred.do_kept`.
         holder: returns which process this is, among those that share the spool.
         now_us: the wall clock.
         count: counts records by kind, outcome and reason.
@@ -46,6 +48,7 @@ class Forwarder:
         self,
         spool: Spool,
         store: ForwardingStore,
+        do: Callable[[bytes], None],
         *,
         holder: Callable[[], str],
         now_us: Callable[[], int],
@@ -54,6 +57,7 @@ class Forwarder:
     ) -> None:
         self._spool = spool
         self._store = store
+        self._do = do
         self._holder = holder
         self._now_us = now_us
         self._count = count
@@ -78,8 +82,24 @@ class Forwarder:
         self._spool.append(records)
         self._wake.set()
 
+    def keep(self, command: bytes) -> None:
+        """Keep what is to be set on this host, behind what is there, and have it done.
+
+        Raises:
+            StoreUnavailable: the spool did not take it.
+        """
+        self._spool.keep(command)
+        self._wake.set()
+
+    def must_wait(self) -> bool:
+        """Tell whether a command must be kept: the store was away just now, or others wait before it."""
+        try:
+            return self._is_away or self._spool.has_commands()
+        except StoreUnavailable:
+            return False  # what cannot be read holds nobody up
+
     def waiting(self) -> int:
-        """Return how many records of this host are not in the store yet."""
+        """Return how many records and commands of this host are not in the store yet."""
         return self._spool.length()
 
     def flush(self, timeout_s: float) -> bool:
@@ -119,11 +139,12 @@ class Forwarder:
         """
         self._stopping.set()
         self._wake.set()
-        is_empty = self.flush(timeout_s)
-        with suppress(StoreUnavailable):  # it is released by itself, later
-            self._spool.release(self._holder())
-        self._spool.close()
-        return is_empty
+        try:
+            return self.flush(timeout_s)
+        finally:
+            with suppress(StoreUnavailable):  # it is released by itself, later
+                self._spool.release(self._holder())
+            self._spool.close()
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""
@@ -167,7 +188,12 @@ class Forwarder:
             batch = self._spool.claim(self._holder(), now, now + CLAIM_US)
             if batch is None:
                 return
-            self._forward(batch.records)
+            with looking_again():
+                if batch.command is None:
+                    self._forward(batch.records)
+                else:
+                    self._do(batch.command)
+            self._is_away = False
             self._spool.remove(batch)
             if deadline is None and self._stopping.is_set():
                 return
@@ -175,6 +201,8 @@ class Forwarder:
     def _forward(self, records: Sequence[Record]) -> None:
         try:
             receipts = self._store.accept(records)
+        except ConfigurationError:  # of this process, not of the records
+            raise
         except (StoreRejected, ValueError, TypeError, OverflowError) as error:
             if len(records) > 1:  # keep one that cannot be stored from taking its neighbours with it
                 for record in records:
@@ -183,7 +211,6 @@ class Forwarder:
             self._count(kind_of(type(records[0])), "dropped", 1, type(error).__name__)
             self._fault("refused", f"a record could not be stored: {error!r}", error)
             return
-        self._is_away = False
         for record, receipt in zip(records, receipts, strict=True):
             if receipt.outcome == "rejected":
                 self._count(kind_of(type(record)), "dropped", 1, receipt.reason)

@@ -151,10 +151,17 @@ class Recorder:
             receipts = self._store.accept(records, durable=durable or self._durable)
             self._sink.commit_took(self._monotonic() - began)
             self._is_away = False
-        self._measure(records, receipts, own)
+        self.measure(records, receipts, own)
         return receipts
 
-    def _measure(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool) -> None:
+    def measure(self, records: Sequence[Record], receipts: Sequence[Receipt], own: bool = True) -> None:
+        """Count what became of records, and measure those that were accepted.
+
+        Args:
+            records: that were committed, or kept until they are.
+            receipts: one of each.
+            own: as for `commit`.
+        """
         try:
             self._account(records, receipts, own)
         except Exception as error:  # what is committed is committed, whatever measuring it does
@@ -246,7 +253,7 @@ class Recorder:
                 self.commit(batch)
             else:
                 self._spool.append(batch)
-                self._measure(batch, [ACCEPTED] * len(batch), own=True)
+                self.measure(batch, [ACCEPTED] * len(batch), own=True)
         except StoreUnavailable as error:
             self._queue.extendleft(reversed(batch))
             self._is_away = True

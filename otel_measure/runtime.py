@@ -11,7 +11,11 @@ from typing import Any
 from otel_measure.alerting.messages import Messages
 from otel_measure.alerting.report import RuleAlerts, rule_alerts
 from otel_measure.conventions import semconv
-from otel_measure.conventions.instruments import OTEL_MEASURE_SELF_OUTBOX_LENGTH, OTEL_MEASURE_SELF_QUEUE_LENGTH
+from otel_measure.conventions.instruments import (
+    OTEL_MEASURE_SELF_OUTBOX_LENGTH,
+    OTEL_MEASURE_SELF_QUEUE_LENGTH,
+    OTEL_MEASURE_SELF_SPOOL_LENGTH,
+)
 from otel_measure.errors import NoStore, StoreUnavailable
 from otel_measure.infrastructure import instruments
 from otel_measure.judging.alerts import Alerts, alerts
@@ -268,6 +272,8 @@ class Runtime(Wired):
         self.telemetry.start()
         instruments.register(self.telemetry.meter(semconv.SCOPE_INFRASTRUCTURE), self.sampler)
         self.telemetry.observe_gauge(OTEL_MEASURE_SELF_QUEUE_LENGTH, lambda: self.recorder.queue_length)
+        if self.forwarder is not None:
+            self.telemetry.observe_gauge(OTEL_MEASURE_SELF_SPOOL_LENGTH, self.forwarder.waiting)
         if self._push is not None:
             self.telemetry.observe_gauge(OTEL_MEASURE_SELF_OUTBOX_LENGTH, self._push.outbox_length)
 

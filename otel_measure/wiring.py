@@ -24,6 +24,7 @@ from otel_measure.alerting.in_force import of_judge, rules_in_force
 from otel_measure.alerting.maintenance import in_maintenance
 from otel_measure.alerting.messages import Messages
 from otel_measure.background import Background, Job, job_of_collector, jobs_of_a_store, jobs_of_every_process
+from otel_measure.commands import COMMANDS
 from otel_measure.config import Settings
 from otel_measure.conventions import dialects
 from otel_measure.deferred import Deferred
@@ -162,7 +163,7 @@ class Wired:
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone if store is None else store.definitions.timezone
-        self._deferred = Deferred(waits=self.forwarder is not None, fault=recorder.fault)
+        self._deferred = Deferred(COMMANDS, self.forwarder, recorder.fault)
         self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,
@@ -175,7 +176,9 @@ class Wired:
         )
         self.ai = AiModelService(settings, recorder, store, self.telemetry, clock, ids, zone, deferred=self._deferred)
         self.experiments = ExperimentService(origin, recorder, store, clock, ids, zone, self._deferred)
-        self.users = UserAnalyticsService(settings, recorder, store, clock, ids, zone, ab_tests=self.experiments)
+        self.users = UserAnalyticsService(
+            settings, recorder, store, clock, ids, zone, ab_tests=self.experiments, deferred=self._deferred
+        )
         self.receiver = Receiver(
             store,
             recorder,
@@ -209,9 +212,11 @@ class Wired:
         spool = open_spool(self.settings)
         if spool is None or self.store is None:
             return None
+        store = self.store
         return Forwarder(
             spool,
-            self.store,
+            store,
+            lambda command: self._deferred.do_kept(store, command),
             holder=lambda: self.telemetry.instance_id,
             now_us=self.clock,
             count=self.telemetry.count,
@@ -346,7 +351,6 @@ class Wired:
             bring_up_to_date=lambda: _paused(
                 store.bring_up_to_date(self.telemetry.instance_id, self.clock()), _COUNTING_PAUSE_S
             ),
-            register=self._deferred.run,
         )
         return [*always, *of_store, *self._collector_jobs(store)]
 

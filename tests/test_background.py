@@ -209,14 +209,12 @@ def test_the_jobs() -> None:
         sweep=nothing,
         sweeps=lease,
         clear_erased=lambda: False,
-        register=lambda: None,
         clears=lease,
         bring_up_to_date=lambda: False,
     )
     assert [(job.name, job.interval_s, job.first_s, job.lease, job.flushes) for job in jobs] == [
         ("spans", 15.0, None, None, False),
         ("clock", 15.0, 0.0, None, False),
-        ("registrations", 5.0, None, None, True),
         ("heartbeat", 15.0, 0.0, None, True),
         ("signals", 5.0, None, None, True),
         ("streams", 15.0, None, None, True),

@@ -1,56 +1,131 @@
-"""Registrations that wait for a store that is away."""
+"""What is set while the store is away waits for it."""
 
 from __future__ import annotations
 
-from functools import partial
+from typing import ClassVar, cast
 
 import pytest
 
-from otel_measure.deferred import AT_ONCE, Deferred
-from otel_measure.errors import Conflict, StoreUnavailable
+from otel_measure.deferred import AT_ONCE, Command, Deferred
+from otel_measure.errors import ConfigurationError, Conflict, StoreUnavailable
+from otel_measure.store.protocol import Store
 
 
-class FarAway:
-    """A store that may be away, and what was set in it."""
+class Desk:
+    """A store that may be away, a spool beside it, and what was set and told."""
 
     def __init__(self) -> None:
-        self.is_away = True
-        self.set: list[str] = []
-        self.faults: list[str] = []
-        self.deferred = Deferred(waits=True, fault=lambda what, message, error: self.faults.append(message))
+        self.raises: Exception | None = None
+        self.done: list[str] = []
+        self.kept: list[bytes] = []
+        self.is_full = False
+        self.told: list[tuple[str, str]] = []
+        self.deferred = Deferred((SetText,), self, lambda what, message, error: self.told.append((what, message)))
 
-    def keep(self, what: str) -> str:
+    @property
+    def store(self) -> Store:
+        """Itself, as the store that commands see."""
+        return cast(Store, self)
+
+    def set_text(self, text: str) -> str:
         """Set something."""
-        if self.is_away:
-            raise StoreUnavailable("away", "nobody answers", "wait")
-        if what == "other":
-            raise Conflict("it is another one")
-        self.set.append(what)
-        return what
+        if self.raises is not None:
+            raise self.raises
+        self.done.append(text)
+        return text
+
+    def keep(self, command: bytes) -> None:
+        """Keep a command."""
+        if self.is_full:
+            raise StoreUnavailable("spool_full", "it is full", "see why")
+        self.kept.append(command)
+
+    def must_wait(self) -> bool:
+        """Tell whether others wait."""
+        return bool(self.kept)
+
+    def do_kept(self) -> None:
+        """Do what waits, in order, and forget it."""
+        while self.kept:
+            self.deferred.do_kept(self.store, self.kept[0])
+            del self.kept[0]
 
 
-def test_what_waits_is_done_once_in_its_order_when_the_store_is_there() -> None:
-    """Of two for one key the last; what the store refuses is told and waits no longer."""
-    place = FarAway()
-    for key, what in (("a", "first"), ("b", "b"), ("c", "other"), ("a", "a")):
-        assert place.deferred.do(key, partial(place.keep, what), "meanwhile") == "meanwhile"
-    with pytest.raises(StoreUnavailable):
-        place.deferred.run()
-    place.is_away = False
-    for _ in range(2):
-        place.deferred.run()
-        assert place.set == ["a", "b"]
-        assert place.faults == ["what was to be set when the store is back was refused: it is another one"]
-    assert place.deferred.do("d", partial(place.keep, "d"), "meanwhile") == "d"
+class SetText(Command[str], frozen=True):
+    """Sets a text."""
+
+    call: ClassVar[str] = "set_text"
+    text: str
+
+    def apply(self, store: Store) -> str:
+        """Set it."""
+        return cast(Desk, store).set_text(self.text)
+
+    def refusal(self, answer: str) -> str | None:
+        """Tell of one text that it was not set."""
+        return "it is no text" if answer == "none" else None
 
 
-def test_where_nothing_waits_who_asks_is_told() -> None:
-    """And what is refused is refused at once."""
-    place = FarAway()
-    with pytest.raises(StoreUnavailable):
-        AT_ONCE.do("a", partial(place.keep, "a"), "meanwhile")
-    place.is_away = False
-    with pytest.raises(Conflict):
-        place.deferred.do("a", partial(place.keep, "other"), "meanwhile")
-    AT_ONCE.run()
-    assert place.set == []
+AWAY = StoreUnavailable("away", "nobody answers", "wait")
+
+
+def test_what_waits_is_done_in_its_order_and_what_comes_meanwhile_goes_behind_it() -> None:
+    """While anything waits nothing is done at once, though the store were there: the order is that of the calls."""
+    place = Desk()
+    place.raises = AWAY
+    assert place.deferred.do(place.store, SetText("a"), "meanwhile") == "meanwhile"
+    place.raises = None
+    assert place.deferred.do(place.store, SetText("b"), "meanwhile") == "meanwhile"
+    assert place.done == []
+    place.do_kept()
+    assert place.deferred.do(place.store, SetText("c"), "meanwhile") == "c"
+    assert (place.done, place.told) == (["a", "b", "c"], [])
+
+
+def test_a_store_that_is_still_away_has_it_wait_on() -> None:
+    """So does one that this process cannot open; nothing of it is told as refused."""
+    place = Desk()
+    place.raises = AWAY
+    place.deferred.do(place.store, SetText("a"), "")
+    for fault in (AWAY, ConfigurationError("no client is installed")):
+        place.raises = fault
+        with pytest.raises(type(fault)):
+            place.do_kept()
+    assert (len(place.kept), place.done, place.told) == (1, [], [])
+
+
+def test_what_is_refused_later_is_told_and_waits_no_longer() -> None:
+    """Whether the store raises or answers so, under a name of its own for every call; those behind it are done."""
+    place = Desk()
+    place.raises = AWAY
+    for text in ("bad", "none", "good"):
+        place.deferred.do(place.store, SetText(text), "")
+    place.raises = Conflict("it is another one")
+    place.deferred.do_kept(place.store, place.kept.pop(0))
+    place.raises = None
+    place.do_kept()
+    assert place.told == [
+        ("refused_set_text", "set_text, which waited for the store, was refused: it is another one"),
+        ("refused_set_text", "set_text, which waited for the store, was refused: it is no text"),
+    ]
+    assert place.done == ["none", "good"]
+
+
+def test_what_can_neither_be_done_nor_kept_raises() -> None:
+    """Nobody is told that something will happen which will not."""
+    place = Desk()
+    place.raises, place.is_full = AWAY, True
+    with pytest.raises(StoreUnavailable, match="spool_full"):
+        place.deferred.do(place.store, SetText("a"), "meanwhile")
+    with pytest.raises(StoreUnavailable, match="nobody answers"):
+        AT_ONCE.do(place.store, SetText("a"), "meanwhile")
+
+
+def test_what_is_refused_at_once_raises() -> None:
+    """With a spool as well: who calls is there to hear it."""
+    place = Desk()
+    place.raises = Conflict("it is another one")
+    for deferred in (place.deferred, AT_ONCE):
+        with pytest.raises(Conflict):
+            deferred.do(place.store, SetText("a"), "meanwhile")
+    assert place.kept == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_measure.errors import StoreRejected, StoreUnavailable
+from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from otel_measure.forwarder import Forwarder
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.spool import SqliteSpool
@@ -25,12 +25,22 @@ class FarStore:
         self.is_away = False
         self.refuses: set[str] = set()
         self.asked = 0
+        self.fault: Exception | None = None
+        self.set: list[bytes] = []
+
+    def do(self, command: bytes) -> None:
+        """Set something."""
+        if self.is_away:
+            raise StoreUnavailable("away", "nobody answers", "wait")
+        self.set.append(command + b" after " + ",".join(self.records).encode())
 
     def accept(self, records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         """Take each record once."""
         self.asked += 1
         if self.is_away:
             raise StoreUnavailable("away", "nobody answers", "wait")
+        if self.fault is not None:
+            raise self.fault
         if any(record.id in self.refuses for record in records):
             raise StoreRejected("no such day")
         known = set(self.records)
@@ -53,6 +63,7 @@ class Place:
         return Forwarder(
             closed_later(SqliteSpool(self.path, 2**20)),
             self.store,
+            self.store.do,
             holder=lambda: holder,
             now_us=lambda: NOON,
             count=lambda *counted: self.counted.append(counted),
@@ -122,6 +133,43 @@ def test_a_record_that_no_store_takes_holds_nobody_up(place: Place) -> None:
         ("user_event", "dropped", 1, "erased"),
     ]
     assert place.faults == ["refused"]
+
+
+def test_what_is_set_comes_between_what_was_recorded_before_and_after_it(place: Place) -> None:
+    """As long as anything that is set waits, or the store was away just now, what is set must wait as well."""
+    assert not place.forwarder.must_wait()
+    place.store.is_away = True
+    place.forwarder.append([event("a")])
+    place.forwarder.keep(b"one")
+    place.forwarder.append([event("b")])
+    place.forwarder.keep(b"two")
+    assert (place.forwarder.must_wait(), place.forwarder.waiting()) == (True, 4)
+    assert not place.forwarder.flush(1.0)
+    place.store.is_away = False
+    assert place.forwarder.flush(30.0)
+    assert place.store.set == [b"one after a", b"two after a,b"]
+    assert (place.forwarder.must_wait(), place.forwarder.waiting()) == (False, 0)
+
+
+def test_while_the_store_is_away_what_is_set_does_not_try_it(place: Place) -> None:
+    """Nobody waits again for a server that did not answer: the thread goes on trying."""
+    place.store.is_away = True
+    place.forwarder.append([event("a")])
+    place.forwarder.start()
+    until(place.forwarder.must_wait)
+    place.store.is_away = False
+    until(lambda: not place.forwarder.must_wait())
+
+
+def test_a_process_that_cannot_open_the_store_keeps_what_it_has(place: Place) -> None:
+    """A missing client is no fault of the records: they stay for a process that has it, and the claim is given up."""
+    place.store.fault = ConfigurationError("no client is installed")
+    place.forwarder.append([event("a"), event("b")])
+    with pytest.raises(ConfigurationError):
+        place.forwarder.stop(30.0)
+    place.store.fault = None
+    assert place.new("q").flush(30.0)
+    assert (list(place.store.records), place.counted) == (["a", "b"], [])
 
 
 def test_a_child_forwards_as_another_process(place: Place) -> None:

@@ -23,8 +23,9 @@ from exporter.http.types import API, AnyRoute, Call, Content, NoBody, NoQuery, P
 from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.commands import DEFAULT_SLA_TARGET
 from otel_measure.infrastructure.hosts import Hosts
-from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, Service, Services
+from otel_measure.infrastructure.ledger import Service, Services
 from otel_measure.infrastructure.reports import Cpu, Disk, Memory, Network, Process
 from otel_measure.records.limits import MAX_NAME_CHARS
 

@@ -42,7 +42,7 @@ from otel_measure.ai.model_pages import SEARCHED
 from otel_measure.ai.quality import Accuracy
 from otel_measure.ai.record import InferenceBuilder
 from otel_measure.ai.service import AiModelService
-from otel_measure.ai.spending import DIMENSIONS, Spending
+from otel_measure.ai.spending import SPENDING_KEYS, SPENDING_SEARCHED, Spending
 from otel_measure.definitions.series import Series
 from otel_measure.errors import NotFound
 from otel_measure.records.enums import ModelType
@@ -214,9 +214,10 @@ def agents(call: Call[ModelQuery, NoBody]) -> Agents:
     return call.runtime.ai.get_agents(**narrowing(call.query))
 
 
-def spending(call: Call[SpendingQuery, NoBody]) -> Spending:
+def spending(call: Call[SpendingQuery, NoBody]) -> Listed[Spending]:
     """Answer what calls cost by whom and what they were made for."""
-    return call.runtime.ai.get_spending(call.query.by, **narrowing(call.query))
+    page, *counts = call.runtime.ai.spending_page(call.page, call.query.by, **narrowing(call.query))
+    return Listed(page, {"rows": ListTotal(*counts)})
 
 
 def model(call: Call[ModelQuery, NoBody]) -> reports.Snapshot:
@@ -367,7 +368,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     get(
         f"{_BASE}/spending", spending, SpendingQuery,
         "What calls cost by user, repository and model", "Calls, tokens and cost, the dearest first.", access="admin",
-        lists=(Listing("rows", tuple(f"by.{name}" for name in DIMENSIONS), keys=(("by", DIMENSIONS),)),),
+        lists=(Listing("rows", SPENDING_SEARCHED, keys=SPENDING_KEYS),),
     ),
     post(
         f"{_BASE}/inferences/record", record_inference, InferenceBody,

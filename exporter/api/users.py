@@ -142,9 +142,9 @@ class UnlinkBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Unlinked(msgspec.Struct, frozen=True):
-    """Whether the id was linked to anybody."""
+    """Whether the id was linked to anybody; null while the store is away and the call waits for it on this host."""
 
-    was_linked: bool
+    was_linked: bool | None
 
 
 _decode_event: Final = msgspec.json.Decoder(EventBody).decode

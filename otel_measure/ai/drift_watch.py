@@ -23,7 +23,6 @@ from otel_measure.store.questions import Moment
 from otel_measure.store.types.models import ModelKey
 from otel_measure.store.types.quality import JudgedRecord, RecordPosition, Reference
 
-MAX_REFERENCE_RECORDS: Final = 10_000
 MAX_REMEMBERED: Final = 1000
 _FOREVER: Final = HOUR_US * 10**9  # hours of 1970 and after
 _Key: TypeAlias = tuple[ModelKey, str]

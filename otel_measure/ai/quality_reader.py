@@ -7,13 +7,15 @@ from contextlib import contextmanager, suppress
 from math import isnan
 from typing import Final
 
-from otel_measure.ai.drift import Drift, columns, reference_of
-from otel_measure.ai.drift_watch import MAX_REFERENCE_RECORDS, DriftWatch, SeenOfModel
+from otel_measure.ai.commands import ReferenceCommand, WindowReferenceCommand, usable
+from otel_measure.ai.drift import Drift, reference_of
+from otel_measure.ai.drift_watch import DriftWatch, SeenOfModel
 from otel_measure.ai.evaluations import Evaluations, evaluations
 from otel_measure.ai.fairness import FairnessReport, fairness_report
 from otel_measure.ai.quality import Accuracy, Regression, accuracy, regression
 from otel_measure.ai.record import LABEL_CHARS
 from otel_measure.ai.reports import ModelQuality
+from otel_measure.deferred import AT_ONCE, Command, Deferred
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.quality import PREDICTION
 from otel_measure.definitions.windows import TimeSpan, counted, time_span
@@ -21,7 +23,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.records import checks
 from otel_measure.records.enums import ModelType
 from otel_measure.records.kinds import Prediction
-from otel_measure.stats.cells import MIN_SAMPLES, Value
+from otel_measure.stats.cells import Value
 from otel_measure.store.protocol import Store
 from otel_measure.store.questions import Moment
 from otel_measure.store.types.facts import EVERYTHING, Filter
@@ -38,10 +40,21 @@ class QualityReader:
         store: where predictions, truths and references are.
         now_us: the clock.
         definitions: of windows and references.
+        environment: that a reference is set for; `None` for the one that the store chooses.
+        deferred: keeps references that are set while the store is away.
     """
 
-    def __init__(self, store: Store, now_us: Callable[[], int], definitions: Definitions) -> None:
+    def __init__(
+        self,
+        store: Store,
+        now_us: Callable[[], int],
+        definitions: Definitions,
+        environment: str | None = None,
+        deferred: Deferred = AT_ONCE,
+    ) -> None:
         self._store = store
+        self._environment = environment
+        self._deferred = deferred
         self._now_us = now_us
         self._timezone = definitions.timezone
         self._drift: Final = DriftWatch(now_us, definitions)
@@ -129,15 +142,14 @@ class QualityReader:
         given = predictions is not None or features is not None
         if given == (window is not None):
             raise ValueError("set_drift_reference takes predictions and features, or a window, and not both")
-        self._store.set_reference(
-            model, self._of_window(model, window) if window is not None else _of_values(predictions, features)
-        )
-
-    def _of_window(self, model: ModelKey, window: str) -> Reference:
-        span = time_span(window, self._now_us(), self._timezone)
-        with self._store.asking() as moment:
-            records = moment.quality.newest(model, span.start, span.end, MAX_REFERENCE_RECORDS)
-        return _usable(reference_of("window", columns(records)), f"window={window!r}", len(records))
+        command: Command[None]
+        if window is None:
+            of_values = _of_values(predictions, features)
+            command = ReferenceCommand(model, self._environment, of_values.cells, of_values.not_judged)
+        else:
+            span = time_span(window, self._now_us(), self._timezone)
+            command = WindowReferenceCommand(model, self._environment, window, span.start, span.end)
+        self._deferred.do(self._store, command, None)
 
 
 def _fairness(grouped: GroupedLabels | None, span: TimeSpan) -> FairnessReport | None:
@@ -168,16 +180,7 @@ def _of_values(predictions: Iterable[object] | None, features: Mapping[str, Iter
     if predictions is not None:
         values.update(_as_recorded(PREDICTION, "predictions", predictions))
     most = max(map(len, values.values()), default=0)
-    return _usable(reference_of("given", values), "the reference", most)
-
-
-def _usable(reference: Reference, what: str, records: int) -> Reference:
-    if reference.cells:
-        return reference
-    raise ValueError(
-        f"{what} has {records} records and nothing to compare with: a prediction or feature needs {MIN_SAMPLES} values "
-        "that fall into at least two cells"
-    )
+    return usable(reference_of("given", values), "the reference", most)
 
 
 def _as_recorded(name: str, argument: str, column: Iterable[object]) -> dict[str, list[Value]]:

@@ -27,7 +27,7 @@ from otel_measure.ai.model_pages import KnownModels, page_of_models
 from otel_measure.ai.model_reader import ModelReader, QuestionFilter
 from otel_measure.ai.quality import Accuracy, Regression
 from otel_measure.ai.reports import UNKNOWN_QUALITY
-from otel_measure.ai.spending import Spending, dimensions, spending
+from otel_measure.ai.spending import Spending, dimensions, is_told_by_store, page_of_spending, spending
 from otel_measure.definitions.days import moment as utc
 from otel_measure.definitions.pages import Page
 from otel_measure.definitions.series import Compare, Series, check_compare
@@ -173,20 +173,45 @@ class ModelQuestions(ModelReader):
         return notable_calls(calls, sort, self._trace_url, span)
 
     def get_spending(
-        self, by: str | Sequence[str] = "user", window: str = "30d", **narrowing: Unpack[QuestionFilter]
+        self,
+        by: str | Sequence[str] = "user",
+        window: str = "30d",
+        *,
+        limit: int | None = None,
+        **narrowing: Unpack[QuestionFilter],
     ) -> Spending:
         """Return what calls cost by user (as recorded), repository, model and version; some of them, in any order.
 
+        Args:
+            by: what the calls of a row have in common.
+            window: such as "30d".
+            limit: at most so many rows, the dearest, up to 1,000; all when not given. Totals are of all.
+            narrowing: see `QuestionFilter`.
+
         Raises:
-            ValueError: `by` names something else, or something twice.
+            ValueError: `by` names something else, or something twice; `limit` is too small or too large.
         """
-        asked = dimensions(by)
+        if limit is not None:
+            check_limit(limit)
+        return self.spending_page(None if limit is None else Page(limit), by, window, **narrowing)[0]
+
+    def spending_page(
+        self, page: Page | None, by: str | Sequence[str], window: str = "30d", **narrowing: Unpack[QuestionFilter]
+    ) -> tuple[Spending, int, int]:
+        """Return the rows of a page beside the totals of all, how many rows there are, and how many match `q`.
+
+        The store finds them, but where rows are sought or sorted by names: then it tells all, as for no page.
+        """
+        asked, told_page = dimensions(by), page if page is not None and is_told_by_store(page) else None
         quality = self._quality_for("get_spending")
         where, span = self._narrowed(window, **narrowing)
         with quality.asking(where) as moment:
-            spent = moment.spending.spent(span.start, span.end, asked)
-            uses, span = moment.models.model_use(span.start, span.end), counted(span, moment.models)
-        return spending(spent, uses, asked, span)
+            spent = moment.spending.spent(*whole_minutes(span), asked, told_page)  # as what all calls add up to
+            sums, span = moment.calls.call_sums(*whole_minutes(span)), counted(span, moment.models)
+        report = spending(spent, sums.values(), asked, span)
+        if page is None or page is told_page:
+            return report, spent.total, spent.total
+        return page_of_spending(report, page)
 
     def detect_model_drift(
         self, model_name: str, model_version: str, *, environment: str | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
+from otel_measure.ai.commands import RegisterModelCommand
 from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.errors import StoreError
 from otel_measure.records.enums import ModelType
@@ -23,7 +23,7 @@ class Registry:
     Args:
         store: keeps registrations; `None` keeps them in this process.
         monotonic: seconds; a type is looked up again after half a minute.
-        deferred: keeps registrations for which the store is away.
+        deferred: keeps those for which the store is away.
     """
 
     def __init__(self, store: Store | None, monotonic: Callable[[], float], deferred: Deferred = AT_ONCE) -> None:
@@ -39,7 +39,7 @@ class Registry:
         if self._store is None:
             self._own[key] = model
         else:
-            self._deferred.do(("model", key), partial(self._store.register_model, model), None)
+            self._deferred.do(self._store, RegisterModelCommand(model), None)
         self._remember(key, model.type)
 
     def model(self, recorded: RecordedModels, key: ModelKey) -> Model | None:

@@ -38,7 +38,7 @@ class AiModelService(ModelQuestions):
         store: keeps registrations, truths and references; `None` keeps registrations in this process.
         in_process: answers about models where there is no store.
         now_us, new_id, monotonic: clocks and ids.
-        deferred: keeps registrations for which the store is away.
+        deferred: keeps what is set while the store is away.
         timezone: of windows.
 
     Attributes:
@@ -59,7 +59,9 @@ class AiModelService(ModelQuestions):
         deferred: Deferred = AT_ONCE,
     ) -> None:
         self._monotonic = monotonic
-        quality = QualityReader(store, now_us, store.definitions) if store is not None else None
+        quality = None
+        if store is not None:
+            quality = QualityReader(store, now_us, store.definitions, settings.environment or None, deferred)
         registry, trace_url = Registry(store, monotonic, deferred), settings.trace_url
         super().__init__(recorder, in_process, registry, quality, now_us, timezone, trace_url)
         self.pricer = Pricer(override_rates(settings.price_overrides))
@@ -298,7 +300,8 @@ class AiModelService(ModelQuestions):
     ) -> None:
         """Say what drift is measured from, in place of what was said before; it is kept when this returns.
 
-        It is said of the environment that answers of this process are about.
+        It is said of the environment that answers of this process are about. With a spool, and while the store is away,
+        it is said when the store is there; a window is that of the call, and a refusal (too few records) is counted.
 
         Args:
             model_name: a model; an unknown one is registered.
@@ -313,5 +316,5 @@ class AiModelService(ModelQuestions):
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
         quality = self._quality_for("set_drift_reference")
-        self._recorder.flush()
+        self._recorder.settle() if window is not None else self._recorder.flush()
         quality.set_reference((name, version), predictions, features, window)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Final, Literal, TypeAlias, get_args
 
 from otel_measure.conventions import instruments
-from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.columns import columns_of
+from otel_measure.definitions.pages import Page, rows_of
 from otel_measure.definitions.windows import TimeSpan, Window
-from otel_measure.store.types.models import Spent
+from otel_measure.store.types.models import CallTotals, Spent, SpentRows
 
 Dimension: TypeAlias = Literal["user", "repository", "model", "version"]
 DIMENSIONS: Final = get_args(Dimension)
+SPENDING_KEYS: Final = (("by", DIMENSIONS),)
+"""The columns of a row that its field `by` has."""
+SPENDING_SEARCHED: Final = tuple(f"by.{name}" for name in DIMENSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Spending:
     """What calls of a window cost.
 
     Attributes:
-        rows: the dearest first.
+        rows: the dearest first, or those of the page that is asked for.
         unattributed_usd: what the calls cost that name neither a user nor a repository, or that only metrics tell of.
         total_usd: of all calls.
     """
@@ -65,22 +69,33 @@ def dimensions(by: str | Sequence[str]) -> tuple[str, ...]:
     return asked
 
 
-def spending(spent: Sequence[Spent], uses: Iterable[ModelUse], by: Sequence[str], span: TimeSpan) -> Spending:
+def is_told_by_store(page: Page) -> bool:
+    """Whether a store can tell a page: nothing is sought or sorted by names, in any case as Python knows cases."""
+    return not page.q.split() and page.column not in SPENDING_SEARCHED
+
+
+def page_of_spending(whole: Spending, page: Page) -> tuple[Spending, int, int]:
+    """Return a page of a report that has all rows, how many it has, and how many of them hold the words of `q`."""
+    rows, total, matched = rows_of(whole.rows, page, columns_of(SpendingRow, SPENDING_KEYS), SPENDING_SEARCHED)
+    return replace(whole, rows=tuple(rows)), total, matched
+
+
+def spending(spent: SpentRows, sums: Iterable[CallTotals], by: Sequence[str], span: TimeSpan) -> Spending:
     """Return the report.
 
     Args:
-        spent: what calls cost that name a user or a repository, the dearest first.
-        uses: what all models did in the window.
+        spent: what calls cost that name a user or a repository, in the same minutes; the rows that are asked for.
+        sums: what all calls of the window add up to, by model.
         by: the names of the keys.
         span: the window.
     """
-    every = list(uses)
-    total, named = sum(use.cost_nano_usd for use in every), sum(each.cost_nano_usd for each in spent)
-    is_priced = any(use.priced for use in every)
+    every = list(sums)
+    total = sum(each.cost_nano_usd for each in every)
+    is_priced = any(each.priced for each in every)
     return Spending(
-        rows=tuple(_row(each, by) for each in spent),
-        unattributed_usd=max(total - named, 0) / instruments.NANO if is_priced else nan,
-        unattributed_requests=max(sum(use.requests for use in every) - sum(each.requests for each in spent), 0),
+        rows=tuple(_row(each, by) for each in spent.rows),
+        unattributed_usd=max(total - spent.cost_nano_usd, 0) / instruments.NANO if is_priced else nan,
+        unattributed_requests=max(sum(each.requests for each in every) - spent.requests, 0),
         total_usd=total / instruments.NANO if is_priced else nan,
         window=span.window,
     )

@@ -290,6 +290,9 @@ OTEL_MEASURE_SELF_SENT: Final = _self_counter(
 OTEL_MEASURE_SELF_OUTBOX_LENGTH: Final = _self_gauge(
     "otel_measure.self.outbox.length", "{record}", "How many records wait in the store to leave by OTLP."
 )
+OTEL_MEASURE_SELF_SPOOL_LENGTH: Final = _self_gauge(
+    "otel_measure.self.spool.length", "{record}", "How much waits on this host until the store has taken it."
+)
 OTEL_MEASURE_SELF_ERRORS: Final = _self_counter(
     "otel_measure.self.errors", "{error}", "How many faults of our own were caught."
 )

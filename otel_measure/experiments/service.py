@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 from typing import Final
 
 from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.definitions.series import Series
 from otel_measure.definitions.windows import HOUR_US, CountedBy, counted, day_span
-from otel_measure.errors import Conflict, NoStore, NotFound, StoreError
+from otel_measure.errors import NoStore, NotFound, StoreError
 from otel_measure.experiments.analyse import analyse
 from otel_measure.experiments.assign import definition, variant_of
+from otel_measure.experiments.commands import CreateTestCommand, StopTestCommand, check_same, check_variant, defined
 from otel_measure.experiments.series import experiment_series
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
@@ -57,7 +57,7 @@ class ExperimentService:
         store: keeps and answers.
         now_us, new_id: clock and ids.
         timezone: of days.
-        deferred: keeps definitions for which the store is away; the hash decides meanwhile.
+        deferred: keeps what is set while the store is away; the hash decides meanwhile.
     """
 
     def __init__(
@@ -91,36 +91,25 @@ class ExperimentService:
     ) -> str:
         """Create a test, find the same one again, or raise its coverage; return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
-        kept = self._deferred.do(("test", wanted.key), partial(self._created, wanted), wanted)
+        if self._store is not None:
+            kept = self._deferred.do(self._store, CreateTestCommand(wanted), wanted)
+        else:
+            kept = self._known.get(wanted.key, wanted).raised_to(wanted)
+            check_same(kept, wanted)
         self._known[kept.key] = kept
         return kept.key
-
-    def _created(self, wanted: Experiment) -> Experiment:
-        kept = self._defined(wanted.key)
-        if kept != wanted:
-            kept = self._define(wanted, kept)
-        if kept != wanted:
-            raise Conflict(_difference(kept, wanted))
-        return kept
-
-    def _define(self, wanted: Experiment, kept: Experiment | None) -> Experiment:
-        if self._store is not None:
-            return self._store.define_experiment(wanted)
-        return wanted if kept is None else kept.raised_to(wanted)
 
     def stop_ab_test(self, test_id: str, winner: str | None = None) -> str:
         """Count no more for a test, and give everybody one variant."""
         experiment = self._experiment(test_id)
         served = experiment.variants[0] if winner is None else winner
-        if served not in experiment.variants:
-            raise ValueError(f"winner must be one of the variants {list(experiment.variants)}, not {winner!r}")
+        check_variant(experiment, served)
         now = self._now_us()
-        if self._store is None:
-            stopped = now if experiment.stopped is None else experiment.stopped
-            self._known[test_id] = replace(experiment, stopped=stopped, served=served)
-        else:
+        stopped = replace(experiment, stopped=now if experiment.stopped is None else experiment.stopped, served=served)
+        if self._store is not None:
             self._recorder.flush()
-            self._known[test_id] = self._store.stop_experiment(test_id, served, now)
+            stopped = self._deferred.do(self._store, StopTestCommand(test_id, served, now), stopped)
+        self._known[test_id] = stopped
         return served
 
     def assignment(self, test_id: str, user_id: object) -> Assignment:
@@ -303,15 +292,7 @@ class ExperimentService:
         """Return what a test is now, `None` for one that does not exist."""
         if self._store is None:
             return self._known.get(test_id)
-        with self._store.asking() as moment:
-            return next(iter(moment.experiments.experiments(test_id)), None)
-
-
-# Why a part of a definition stays as it is.
-_STAYS: Final[Mapping[str, str]] = {
-    "weights": "other weights would move users between the variants of a test that runs",
-    "coverage": "coverage may be raised and not lowered, for who takes part goes on doing so",
-}
+        return defined(self._store, test_id)
 
 
 def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tuple[list[ArmHour], CountedBy]:
@@ -319,10 +300,3 @@ def _counted(questions: ExperimentQuestions, test: Experiment, now: int) -> tupl
     hours = questions.hours(test.key)
     start = hours[0].hour * HOUR_US if hours else test.created
     return hours, questions.counted_by(start, now)
-
-
-def _difference(kept: Experiment, wanted: Experiment) -> str:
-    names = [f.name for f in fields(Experiment) if f.compare and getattr(kept, f.name) != getattr(wanted, f.name)]
-    parts = [f"{name} is {getattr(kept, name)!r} there and {getattr(wanted, name)!r} here" for name in names]
-    why = "".join(f"{_STAYS[name]}; " for name in names if name in _STAYS)
-    return f"test {kept.key!r} exists with another definition: {'; '.join(parts)}; {why}give another key=..."

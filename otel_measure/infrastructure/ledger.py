@@ -12,19 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 from math import nan
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final, Literal, cast
 
-import msgspec
-
-from otel_measure.deferred import AT_ONCE, Deferred
+from otel_measure.deferred import AT_ONCE, Command, Deferred
 from otel_measure.definitions.days import moment
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US
 from otel_measure.definitions.series import Compare, Series
 from otel_measure.definitions.steps import SeriesWindow
 from otel_measure.definitions.windows import MINUTE_US, Window, minutes, time_span
-from otel_measure.errors import NoStore, NotFound
+from otel_measure.errors import NoStore
 from otel_measure.infrastructure.availability import (
     SECOND_US,
     Availability,
@@ -40,18 +37,29 @@ from otel_measure.infrastructure.availability import (
     touching,
 )
 from otel_measure.infrastructure.availability_series import Reckoned, availability_series
+from otel_measure.infrastructure.commands import (
+    DEFAULT_SLA_TARGET,
+    STEPPED_BACK,
+    KnownServices,
+    MaintenanceCommand,
+    RegisterServiceCommand,
+    ServiceStateCommand,
+    TakenRecords,
+    WatchServiceCommand,
+    ahead,
+    known_service,
+    known_services,
+)
 from otel_measure.infrastructure.service_history import transitions, watched
 from otel_measure.recorder import Recorder
 from otel_measure.records import checks
 from otel_measure.records.caller import current_caller
-from otel_measure.records.kinds import Maintenance, Origin, ServiceState
+from otel_measure.records.kinds import Maintenance, Origin, Record, ServiceState
 from otel_measure.store.protocol import Store
-from otel_measure.store.types.facts import Filter
-from otel_measure.store.types.services import ServiceHistory, StateChange
+from otel_measure.store.types.facts import ACCEPTED, Receipt
+from otel_measure.store.types.services import ServiceHistory
 
 DEFAULT_WINDOW: Final = "30d"
-DEFAULT_SLA_TARGET: Final = 99.9
-STEPPED_BACK: Final = "the clock was set back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +83,6 @@ class Services:
     environment: str
 
 
-class _Watched(NamedTuple):
-    """What is known of the services of one environment."""
-
-    environment: str
-    histories: list[ServiceHistory]
-
-
 class Ledger:
     """Records states of services and reckons their availability.
 
@@ -94,7 +95,7 @@ class Ledger:
         store: keeps services and heartbeats; without one every call raises `NoStore`.
         now_us, new_id: clock and ids.
         timezone: the zone that answers name.
-        deferred: keeps registrations for which the store is away.
+        deferred: keeps what is set while the store is away.
     """
 
     def __init__(
@@ -129,12 +130,9 @@ class Ledger:
         target = checks.number("sla_target", sla_target, high=100)
         check_sla_target(target)
         now = self._now_us()
-        meanwhile = Service(name, "up", None, target, moment(now))
-        return self._deferred.do(("service", name), partial(self._registered, name, target, now), meanwhile)
-
-    def _registered(self, name: str, target: float, now: int) -> Service:
-        self._store.register_service(self._origin.environment, name, target, now)
-        return _service(self._known(name, now), now)
+        command = RegisterServiceCommand(self._origin.environment, name, target, now)
+        history = self._deferred.do(self._store, command, None)
+        return Service(name, "up", None, target, moment(now)) if history is None else _service(history, now)
 
     def record(self, name: str, state: State, *, at: datetime | None = None, reason: str | None = None) -> str:
         """Record that a service went down or came up; durable when it returns.
@@ -158,14 +156,21 @@ class Ledger:
         if ts > now:
             raise ValueError(f"at must not lie in the future, not {at} (now is {moment(now)})")
         why = checks.optional_text("reason", reason)
-        history = self._known(checks.text("name", name), now)
         caller = current_caller()
         new = ServiceState(
-            id=self._new_id(), ts=ts, origin=self._origin, service=name, state=state, reason=why,
+            id=self._new_id(), ts=ts, origin=self._origin, service=checks.text("name", name), state=state, reason=why,
             trace_id=caller.trace_id, span_id=caller.span_id,
         )  # fmt: skip
-        self._commit([new] if at is not None else [new, *_revocation(new, history, now)])
+        receipt = self._take(ServiceStateCommand(new, now, at is None), new)
+        if receipt.outcome == "rejected":
+            raise ValueError(f"at is refused: {receipt.reason}")
         return new.id
+
+    def _take(self, command: Command[TakenRecords], record: Record) -> Receipt:
+        """Have a record of a service stored, with what belongs to it, and measured here; return its receipt."""
+        taken = self._deferred.do(self._store, command, TakenRecords([record], [ACCEPTED]))
+        self._recorder.measure(*taken)
+        return taken.receipts[0]
 
     def record_maintenance(self, name: str, start: datetime, end: datetime, reason: str | None = None) -> str:
         """Record planned time of a service, past or to come; durable when it returns.
@@ -188,19 +193,13 @@ class Ledger:
         start_us, end_us = (checks.moment_us(which, at) for which, at in (("start", start), ("end", end)))
         if end_us <= start_us:
             raise ValueError(f"end must come after start, not {end} after {start}")
-        self._known(checks.text("name", name), now)
         caller = current_caller()
         planned = Maintenance(
-            id=self._new_id(), ts=now, origin=self._origin, service=name, start_us=start_us, end_us=end_us, reason=why,
-            trace_id=caller.trace_id, span_id=caller.span_id,
+            id=self._new_id(), ts=now, origin=self._origin, service=checks.text("name", name), start_us=start_us,
+            end_us=end_us, reason=why, trace_id=caller.trace_id, span_id=caller.span_id,
         )  # fmt: skip
-        self._recorder.commit([planned], durable=True)
+        self._take(MaintenanceCommand(planned), planned)
         return planned.id
-
-    def _commit(self, states: list[ServiceState]) -> None:
-        receipt = self._recorder.commit(states, durable=True)[0]
-        if receipt.outcome == "rejected":
-            raise ValueError(f"at is refused: {receipt.reason}")
 
     def observe(self, name: str, down_because: str | None, failing_for_s: float = 0.0) -> None:
         """Record what a probe saw where it is not what the ledger says.
@@ -212,7 +211,7 @@ class Ledger:
                 recorded state.
         """
         now = self._now_us()
-        history = self._known(name, now)
+        history = known_service(self._store, self._origin.environment, name, now)
         if is_down(transitions(history), now) == (down_because is not None):
             return
         began = now - round(failing_for_s * SECOND_US)
@@ -223,12 +222,7 @@ class Ledger:
     def watch(self, name: str) -> None:
         """Note that a service, which is registered with the default target if nobody has, is watched from now on."""
         name, now = checks.text("name", name), self._now_us()
-        self._deferred.do(("watched", name), partial(self._begin_watch, name, now), None)
-
-    def _begin_watch(self, name: str, now: int) -> None:
-        if not self._own(now, name):
-            self._registered(name, DEFAULT_SLA_TARGET, now)
-        self._store.beat(self._origin.environment, now, (name,))
+        self._deferred.do(self._store, WatchServiceCommand(self._origin.environment, name, now), None)
 
     def end_watch(self, name: str) -> None:
         """Note that this process does not watch a service any more."""
@@ -240,37 +234,16 @@ class Ledger:
             return
         now = self._now_us()
         self._kept.beat(self._origin.environment, now, watched)
-        for history in self._own(now):
+        for history in self._histories(self._origin.environment, now).histories:
             # What another process records meanwhile, or by a clock that differs a little, is not of a clock set back.
-            ahead = _ahead(history, self._now_us() + LONGEST_GAP_US)
-            if ahead and (ahead[-1].state == "down") != is_down(transitions(history), now):
-                self.record(history.service.name, cast(State, ahead[-1].state), reason=STEPPED_BACK)
+            later = ahead(history, self._now_us() + LONGEST_GAP_US)
+            if later and (later[-1].state == "down") != is_down(transitions(history), now):
+                self.record(history.service.name, cast(State, later[-1].state), reason=STEPPED_BACK)
 
     # ------------------------------------------------------------ answers
 
-    def _histories(self, environment: str | None, start: int, name: str | None = None) -> _Watched:
-        with self._store.asking(Filter(environment=environment)) as moment:
-            return _Watched(moment.services.environment, moment.services.histories(start, name))
-
-    def _own(self, start: int, name: str | None = None) -> list[ServiceHistory]:
-        return self._histories(self._origin.environment, start, name).histories
-
-    def _known(self, name: str, start: int) -> ServiceHistory:
-        histories = self._own(start, name)
-        if not histories:
-            raise NotFound("service", name, self._registered_elsewhere(name, start))
-        return histories[0]
-
-    def _registered_elsewhere(self, name: str, start: int) -> str:
-        """Say where answers find a service of this name, when that is not where this process records."""
-        environment, histories = self._histories(None, start, name)
-        if not histories or environment == self._origin.environment:
-            return ""
-        own = f"in {self._origin.environment!r}" if self._origin.environment else "in no environment"
-        return (
-            f"it is registered in the environment {environment!r}, and this process records {own};"
-            f" set OTEL_MEASURE_ENVIRONMENT={environment}"
-        )
+    def _histories(self, environment: str | None, start: int, name: str | None = None) -> KnownServices:
+        return known_services(self._store, environment, start, name)
 
     def knows(self, name: str, environment: str | None = None) -> bool:
         """Whether a service of this name is registered."""
@@ -364,18 +337,6 @@ class Ledger:
             error_budget_remaining_ratio=nan,
             window=Window(moment(start), moment(end), self._timezone, environment=environment),
         )
-
-
-def _ahead(history: ServiceHistory, now: int) -> list[StateChange]:
-    return [change for change in history.changes if change.at > now]
-
-
-def _revocation(new: ServiceState, history: ServiceHistory, now: int) -> Iterator[ServiceState]:
-    """Yield what takes back the last state that lies ahead of the clock, where it is another one."""
-    ahead = _ahead(history, now)
-    if ahead and ahead[-1].state != new.state:
-        # The id sorts after that of the state it revokes, in the same microsecond.
-        yield msgspec.structs.replace(new, id=f"{ahead[-1].event_id}+", ts=ahead[-1].at, reason=STEPPED_BACK)
 
 
 def _service(history: ServiceHistory, now: int) -> Service:

@@ -14,9 +14,10 @@ from otel_measure.definitions.steps import SeriesWindow
 from otel_measure.definitions.verdicts import host_status
 from otel_measure.infrastructure import reports
 from otel_measure.infrastructure.availability import Availability
+from otel_measure.infrastructure.commands import DEFAULT_SLA_TARGET
 from otel_measure.infrastructure.history import MachineHistory
 from otel_measure.infrastructure.hosts import Hosts, hosts
-from otel_measure.infrastructure.ledger import DEFAULT_SLA_TARGET, DEFAULT_WINDOW, Ledger, Service, Services
+from otel_measure.infrastructure.ledger import DEFAULT_WINDOW, Ledger, Service, Services
 from otel_measure.infrastructure.mounts import mount_above
 from otel_measure.infrastructure.processes import Processes
 from otel_measure.infrastructure.sampler import Sampler
@@ -188,6 +189,9 @@ class InfrastructureService:
     def record_service_down(self, name: str, *, at: datetime | None = None, reason: str | None = None) -> str:
         """Record that a service went down; while it is down already this is the same outage.
 
+        With a spool, and while the store is away, it waits for the store and is about the time of the call; of a
+        service that nobody has registered by then it is refused, and counted.
+
         Args:
             name: of a registered service.
             at: when, aware and not in the future; now when not given.
@@ -213,6 +217,8 @@ class InfrastructureService:
 
     def record_maintenance(self, name: str, start: datetime, end: datetime, reason: str | None = None) -> str:
         """Record planned time of a service: it is neither up nor down then, and its availability is that of the rest.
+
+        While the store is away it waits for it, as `record_service_down` does.
 
         Args:
             name: of a registered service.

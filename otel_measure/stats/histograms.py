@@ -389,6 +389,11 @@ def finest_index(value: float) -> int:
     return ceil(log2(value) * _FINEST) - 1
 
 
+def latency_index(latency_ms: float) -> int:
+    """Return the bucket of a latency at `MAX_SCALE`; those outside the bounds of histograms are in the outer ones."""
+    return finest_index(min(max(latency_ms, LATENCY_LOW_MS), LATENCY_HIGH_MS))
+
+
 def _edge(index: float, shift: int) -> float:
     """Lower edge of bucket ``index`` (which may be a fraction) at scale ``MAX_SCALE - shift``, saturating."""
     return float(2.0 ** min(index * 2.0 ** (shift - MAX_SCALE), 1023.0))

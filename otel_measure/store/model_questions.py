@@ -9,6 +9,7 @@ from typing import Protocol
 from otel_measure.definitions.drift_windows import HourCount
 from otel_measure.definitions.evaluations import Evaluated
 from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.pages import Page
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import CountedBy
 from otel_measure.records.kinds import Inference
@@ -26,7 +27,7 @@ from otel_measure.store.types.models import (
     ModelChoice,
     ModelKey,
     ServiceModel,
-    Spent,
+    SpentRows,
     TimedCount,
 )
 from otel_measure.store.types.quality import GroupedLabels, JudgedRecord, Labels, RecordPosition, Reference
@@ -192,5 +193,13 @@ class CallFactQuestions(Protocol):
 class SpendingQuestions(Protocol):
     """What calls cost by whom and what they were made for."""
 
-    def spent(self, start: int, end: int, by: Sequence[str]) -> list[Spent]:
-        """Return what calls of [start, end) cost by "user", "repository", "model", "version"; the dearest first."""
+    def spent(self, start: int, end: int, by: Sequence[str], page: Page | None = None) -> SpentRows:
+        """Return what calls of [start, end) cost by "user", "repository", "model", "version".
+
+        Args:
+            start: the first microsecond.
+            end: the one after the last.
+            by: what rows are about.
+            page: which of them; all when not given. Without a column to sort by, one of those numbers that
+                `otel_measure.store.spent_sql.RANKS` names, the dearest come first. What is sought is not looked at.
+        """

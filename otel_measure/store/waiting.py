@@ -1,7 +1,7 @@
-"""How long a write may wait: for the writers before it in this process, and for other processes.
+"""How long a write may wait: for the writers before it in this process, for other processes, and for a server.
 
 A request has a time by which it is answered, whatever it does meanwhile; who asks the store for its sake says so once,
-for all writes of this thread or task.
+for all writes of this thread or task. Who has time looks for all others whether a server is there again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from math import inf
 from typing import Final
 
 _until_s: Final[ContextVar[float]] = ContextVar("otel_measure_write_until_s", default=inf)
+_looks_again: Final[ContextVar[bool]] = ContextVar("otel_measure_looks_again", default=False)
 
 
 @contextmanager
@@ -29,3 +30,18 @@ def waiting_until(monotonic_s: float) -> Iterator[None]:
 def wait_s(at_most_s: float) -> float:
     """Return how long a write may wait from now on: this long, or until the time that was set."""
     return max(0.0, min(at_most_s, _until_s.get() - time.monotonic()))
+
+
+@contextmanager
+def looking_again() -> Iterator[None]:
+    """Let this `with` block ask a store again that was away just now, and wait for it: nobody waits for the block."""
+    token = _looks_again.set(True)
+    try:
+        yield
+    finally:
+        _looks_again.reset(token)
+
+
+def looks_again() -> bool:
+    """Tell whether this is one who looks again."""
+    return _looks_again.get()

@@ -109,7 +109,8 @@ class AbTestCalls:
         Raises:
             ValueError: the test has no such variant.
             NotFound: there is no such test.
-            StoreUnavailable: nothing was stopped.
+            StoreUnavailable: nothing was stopped. With a spool, a process that knows the test stops it, as of now, and
+                for all others it is stopped when the store is there.
         """
         return self._ab_tests.stop_ab_test(test_id, winner)
 

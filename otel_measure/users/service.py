@@ -9,6 +9,7 @@ from typing import Final
 
 from otel_measure.config import Settings
 from otel_measure.conventions import semconv
+from otel_measure.deferred import AT_ONCE, Deferred
 from otel_measure.definitions.days import day_date
 from otel_measure.definitions.series import Compare, Series, check_compare
 from otel_measure.definitions.windows import DaySpan, counted, day_span
@@ -22,6 +23,7 @@ from otel_measure.store.types.facts import Filter
 from otel_measure.users import reports
 from otel_measure.users.ab_tests import AbTestCalls, AbTests
 from otel_measure.users.answers import AnswerBuilder
+from otel_measure.users.commands import IdentifyCommand, UnlinkCommand
 from otel_measure.users.persons import PersonCalls
 from otel_measure.users.series import UserGroupBy, check_user_group, user_series
 from otel_measure.users.track import EventBuilder
@@ -47,6 +49,7 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
         now_us, new_id: clock and ids.
         timezone: whose calendar days count.
         ab_tests: answers the calls that belong to experiments.
+        deferred: keeps what is set while the store is away.
 
     Attributes:
         event_record: makes the record that `track_event` would record, without recording it; `sent_at` is the client's
@@ -64,9 +67,10 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
         timezone: str = "UTC",
         *,
         ab_tests: AbTests,
+        deferred: Deferred = AT_ONCE,
     ) -> None:
         AbTestCalls.__init__(self, ab_tests)
-        PersonCalls.__init__(self, recorder, store, now_us)
+        PersonCalls.__init__(self, recorder, store, now_us, deferred)
         self._new_id = new_id
         self._timezone = timezone
         origin = Origin(settings.service_name, settings.environment)
@@ -192,34 +196,44 @@ class UserAnalyticsService(AbTestCalls, PersonCalls):
     def identify(self, anonymous_id: object, user_id: object) -> str:
         """Say that an anonymous visitor is a user: from now on, and looking back, they are one person.
 
+        With a spool, and while the store is away, they are when the store is there; a link that is refused then is
+        counted, and what was done under the given id meanwhile is of whom it belongs to.
+
         Returns:
             The anonymous id to go on with: the given one when the two are one person now, or a fresh one when it
             belongs to somebody else already (a second user on the same device), or is a user itself: an id that
-            anything was ever identified as is not merged into another.
+            anything was ever identified as is not merged into another. The given one while the link waits.
 
         Raises:
             ValueError: an id is none, or a placeholder such as "undefined".
             NoStore: there is none to remember it.
+            StoreUnavailable: it is away, and the link is not kept on this host either.
         """
-        anonymous = checks.linked_id("anonymous_id", anonymous_id)
-        link = self._settled_store("identify").identify(anonymous, checks.identified_user_id("user_id", user_id))
-        return self._new_id() if link == "refused" else anonymous
+        command = IdentifyCommand(
+            checks.linked_id("anonymous_id", anonymous_id), checks.identified_user_id("user_id", user_id)
+        )
+        store = self._store_for("identify")
+        self._recorder.flush()
+        link = self._deferred.do(store, command, "linked")
+        return self._new_id() if link == "refused" else command.anonymous_id
 
-    def unlink(self, anonymous_id: object) -> bool:
+    def unlink(self, anonymous_id: object) -> bool | None:
         """Take back that an anonymous visitor is a user: what it did is its own again, in every answer.
 
         What was identified as it goes with it; it may be identified anew. What retention has removed the facts of
         stays with the user.
 
         Returns:
-            Whether it was linked to anybody.
+            Whether it was linked to anybody; `None` while the store is away, with a spool: it is taken back when the
+            store is there, links that wait before it included.
 
         Raises:
             ValueError: the id is none.
             NoStore: there is none to remember it.
+            StoreUnavailable: it is away, and nothing is kept on this host either.
         """
         anonymous = checks.stored_user_id("anonymous_id", anonymous_id)
-        return self._store_for("unlink").unlink(anonymous)
+        return self._deferred.do(self._store_for("unlink"), UnlinkCommand(anonymous), None)
 
     # ------------------------------------------------------------ questions
 

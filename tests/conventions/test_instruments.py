@@ -37,8 +37,8 @@ otel_measure.users.nps.score otel_measure.users.nps.responses otel_measure.users
 otel_measure.experiment.users otel_measure.experiment.conversion.ratio otel_measure.experiment.p_value
 otel_measure.experiment.sample_ratio.p_value otel_measure.self.received otel_measure.self.records
 otel_measure.self.queue.length otel_measure.self.commit.duration otel_measure.self.overflow.attribute_sets
-otel_measure.self.sent otel_measure.self.outbox.length otel_measure.self.errors otel_measure.alert
-otel_measure.alert.last_evaluation.timestamp http.server.request.duration
+otel_measure.self.sent otel_measure.self.outbox.length otel_measure.self.spool.length otel_measure.self.errors
+otel_measure.alert otel_measure.alert.last_evaluation.timestamp http.server.request.duration
 """
 
 

@@ -187,6 +187,20 @@ def test_spans_of_copilot_are_its_calls(client: TestClient, runtime: Runtime) ->
     assert (row["by"], row["cost_usd"]) == ({"repository": "shop", "user": "ann"}, pytest.approx(200 / 1e6))
 
 
+def test_a_page_of_spending_says_how_long_the_list_is(client: TestClient, runtime: Runtime) -> None:
+    """With the totals of all; as a table too."""
+    for user, tokens in (("ann", 30), ("bob", 20), ("bea", 10)):
+        runtime.ai.record_inference("m", "1", 5.0, tokens, cost_usd=tokens / 4, user_id=user)
+    runtime.flush()
+    whole = client.get(SPENDING).json()["data"]
+    answer = client.get(f"{SPENDING}?limit=1&sort=input_tokens").json()
+    assert answer["lists"] == {"rows": {"total": 3, "matched": 3}}
+    assert answer["data"] == {**whole, "rows": whole["rows"][-1:]}
+    table = client.get(f"{SPENDING}?q=B&offset=1", headers={"accept": "text/csv"})
+    assert table.headers["x-total-count"] == "2"
+    assert [line.split(",")[0] for line in table.text.splitlines()] == ["by.user", "bea"]
+
+
 @pytest.mark.parametrize("by", ["", "user,user", "service", "user;repository"])
 def test_spending_is_asked_by_what_there_is(client: TestClient, by: str) -> None:
     """Anything else is a 400 that says by what one may ask."""

@@ -19,7 +19,7 @@ from otel_measure.recorder import Recorder
 from otel_measure.records.ids import Uuid7
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.store.types.facts import Receipt
-from tests.facts import HERE, NOON
+from tests.facts import NOON
 from tests.infrastructure.worlds import START, Quiet, World
 from tests.store.asking import asked
 
@@ -44,18 +44,19 @@ def test_an_outage_is_told_with_its_reason_and_state(world: World) -> None:
     )
 
 
-def test_states_survive_power_loss(world: World) -> None:
+def test_states_survive_power_loss(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every state is committed durably before the call returns."""
     asked: list[bool] = []
+    assert world.store is not None
+    accept = world.store.accept
 
-    class Spy(Recorder):
-        def commit(self, records: Sequence[Record], *, durable: bool = False, own: bool = True) -> list[Receipt]:
-            asked.append(durable)
-            return super().commit(records, durable=durable)
+    def spy(records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        asked.append(durable)
+        return accept(records, durable=durable)
 
-    ledger = Ledger(HERE, Spy(world.store, Quiet(), raise_faults=True), world.store, world.clock, Uuid7(world.clock))
-    ledger.record("api", "down")
-    ledger.observe("api", None)
+    monkeypatch.setattr(world.store, "accept", spy)
+    world.ledger.record("api", "down")
+    world.ledger.observe("api", None)
     assert asked == [True, True]
 
 

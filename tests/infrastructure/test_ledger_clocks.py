@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_measure.infrastructure.ledger import STEPPED_BACK
+from otel_measure.infrastructure.commands import STEPPED_BACK
 from tests.infrastructure.worlds import START, World
 
 

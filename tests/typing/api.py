@@ -248,10 +248,11 @@ def tracking() -> None:
     users.end_session(7, session_id, timestamp=NOW)
     assert_type(users.record_nps_response(7, 9, "good", survey="spring", timestamp=NOW, response_id="n-1"), str)
     assert_type(users.identify("anonymous-1", "ada"), str)
-    assert_type(users.unlink("anonymous-1"), bool)
+    assert_type(users.unlink("anonymous-1"), bool | None)
     assert_type(users.export_user("ada").facts, tuple[ExportedFact, ...])
     erasure = users.delete_user("ada")
     assert_type(erasure.events, int)
+    assert_type(erasure.pending, bool)
     assert_type(users.get_user_series("30d", step="1w", as_of=TODAY).columns["active"], tuple[float, ...])
     assert_type(users.get_erasure(receipt=erasure.receipt).bytes_cleared, bool)
 

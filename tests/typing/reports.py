@@ -51,7 +51,9 @@ def model_reports() -> None:
     dearest = ai.get_calls("cost", "m", "1", "1h", limit=5, as_of=TODAY, service="shop", environment="test")
     failed = ai.get_errors("m", "1", window="1h", as_of=TODAY, service="shop", environment="test")
     assert_type((dearest.window.start, len(failed.errors)), tuple[datetime, int])
-    spent = ai.get_spending(by=["user", "model"], window="7d", as_of=TODAY, service="shop", environment="test")
+    spent = ai.get_spending(
+        by=["user", "model"], window="7d", limit=10, as_of=TODAY, service="shop", environment="test"
+    )
     assert_type(spent.total_usd, float)
     assert_type(ai.get_evaluations(window="7d", as_of=TODAY, service="shop", environment="test").total_evaluations, int)
     seen = ai.get_agents(window="7d", as_of=TODAY, service="shop", environment="test")

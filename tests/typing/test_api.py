@@ -35,6 +35,7 @@ INTERNAL: Final = frozenset(
             "keep_watch",
             "load_prices",
             "models_page",
+            "spending_page",
             "stop_watching",
             "warm",
         ),

@@ -227,6 +227,7 @@ def test_erasure_and_replay(store: SqliteStore, users: UserAnalyticsService) -> 
         "agent_runs": 0,
         "inferences": 1,
         "bytes_cleared": True,
+        "pending": False,
     }
     with pytest.raises(NotFound, match="no erasure named '2'"):
         users.get_erasure(2)

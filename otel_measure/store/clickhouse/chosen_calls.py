@@ -74,7 +74,7 @@ class CallTable:
 
 def whole_sum(column: str) -> str:
     """Return the sum of whole numbers, 0 of none: of 64 bits, a sum would begin again at 0 without a word."""
-    return f"ifNull(sum(toInt128({column})), 0)"
+    return f"sum(toInt128(ifNull({column}, 0)))"
 
 
 def cell_start(length_us: int | str) -> str:

@@ -6,7 +6,7 @@ written beside it: no SQL computes a logarithm, knows a time zone or adds up fra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -22,7 +22,7 @@ from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Origin, Record
 from otel_measure.records.tombstones import user_tombstone
-from otel_measure.stats.histograms import LATENCY_HIGH_MS, LATENCY_LOW_MS, finest_index
+from otel_measure.stats.histograms import latency_index
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, GROUND_TRUTH, INFERENCE, FactTable
 
 Fields: TypeAlias = Mapping[str, Sequence[Any]]
@@ -143,9 +143,18 @@ def _refuse_what_does_not_fit(name: str, values: Sequence[int | None]) -> None:
 
 def _days(times: Sequence[int], definitions: Definitions) -> list[int]:
     days = list(map(definitions.day_of, times))
+    refuse_days(days)
+    return days
+
+
+def refuse_days(days: Collection[int]) -> None:
+    """Refuse days, of which there are some, that no column holds.
+
+    Raises:
+        StoreRejected: one of them is such a day.
+    """
     if min(days) < 0 or max(days) > _LAST_DAY:
         raise StoreRejected("a store in ClickHouse has days from 1970 to 2149 alone")
-    return days
 
 
 def _users(fields: Fields, ids: Sequence[int], by: WrittenBy) -> list[int]:
@@ -172,10 +181,6 @@ def _as_json(table: FactTable, names: Sequence[str], fields: Fields) -> list[str
 
 def _is_default(values: Sequence[Any], defaults: Mapping[str, Any], name: str) -> bool:
     return name in defaults and all(value is defaults[name] for value in values)
-
-
-def _index(latency_ms: float) -> int:
-    return finest_index(min(max(latency_ms, LATENCY_LOW_MS), LATENCY_HIGH_MS))
 
 
 def _nano(usd: float | None) -> int | None:
@@ -208,12 +213,12 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (EVENT.name, "value_nano"): _value_nano,
     (EVENT.name, "experiment"): lambda fields, _: [experiment_of(each) or "" for each in fields["properties"]],
     (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
-    (INFERENCE.name, "latency_index"): lambda fields, _: list(map(_index, fields["latency_ms"])),
+    (INFERENCE.name, "latency_index"): lambda fields, _: list(map(latency_index, fields["latency_ms"])),
     (INFERENCE.name, "first_chunk_us"): lambda fields, _: [
         None if ms is None else round(ms * 1000) for ms in fields["time_to_first_chunk_ms"]
     ],
     (INFERENCE.name, "first_chunk_index"): lambda fields, _: [
-        None if ms is None else _index(ms) for ms in fields["time_to_first_chunk_ms"]
+        None if ms is None else latency_index(ms) for ms in fields["time_to_first_chunk_ms"]
     ],
     (INFERENCE.name, "first_chunk_ms"): lambda fields, _: list(fields["time_to_first_chunk_ms"]),
     (INFERENCE.name, "cost_nano"): lambda fields, _: list(map(_nano, fields["cost_usd"])),

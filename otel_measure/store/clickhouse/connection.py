@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
 from otel_measure.store.clickhouse.faults import FREE_SPACE, LOOK, NO_ANSWER, unavailable
@@ -44,6 +46,28 @@ _SETTINGS: Final = {
     "lightweight_deletes_sync": 2,
     "do_not_merge_across_partitions_select_final": 1,
 }
+
+
+class SentTable(NamedTuple):
+    """Rows that travel with a query, which knows them as a table.
+
+    Attributes:
+        name: of the table.
+        columns: their types by their names.
+        rows: of texts, whole numbers and nulls.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    rows: Sequence[Sequence[str | int | None]]
+
+    def external(self) -> ExternalData:
+        """Return it as the client sends it."""
+        from clickhouse_connect.driver.external import ExternalData
+
+        structure = [f"{name} {kind}" for name, kind in self.columns.items()]
+        lines = b"\n".join(map(msgspec.json.encode, self.rows))
+        return ExternalData(file_name=self.name, data=lines, fmt="JSONCompactEachRow", structure=structure)
 
 
 class ClickHouseDatabase:
@@ -113,27 +137,33 @@ class ClickHouseDatabase:
                 username=unquote(parts.username or "default"),
                 password=unquote(parts.password or ""),
                 secure=is_secure,
+                connect_timeout=_PROMPT_S,
                 send_receive_timeout=within_s,
                 autogenerate_session_id=False,
                 settings=_SETTINGS,
             )
 
         with _told_as_unavailable(shown(url)):
+            connect(_PROMPT_S).close()  # nobody waits for an answer who has none yet
             return cls(connect, name, wanted_cluster=wanted[-1])
 
-    def rows(self, sql: str, merged: Mapping[int, int] | None = None, **parameters: Any) -> Sequence[Sequence[Any]]:
+    def rows(
+        self, sql: str, merged: Mapping[int, int] | None = None, sent: SentTable | None = None, **parameters: Any
+    ) -> Sequence[Sequence[Any]]:
         """Return the rows of a query, in which `{name:Type}` is a parameter and `{db}` the name of the database.
 
         Args:
             sql: the query.
             merged: numbers of users and of the persons that they are; the query knows them as the table `merged`.
+            sent: rows that the query knows as a table, in the place of `merged`.
             parameters: by their names.
         """
+        beside = None if sent is None else sent.external()
         with self._talking():
             answer = self._client.query(
                 sql.replace("{db}", self.name),
                 parameters=parameters or None,
-                external_data=None if merged is None else _merged_table(merged),
+                external_data=beside if merged is None else _merged_table(merged),
                 settings=self._asked_with,
             )
         rows = answer.result_rows

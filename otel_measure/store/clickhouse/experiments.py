@@ -16,7 +16,7 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import HOUR_US, CountedBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.past import kept_from
-from otel_measure.store.clickhouse.persons import JOIN, KEPT, MERGED, PAST
+from otel_measure.store.clickhouse.persons import KEPT, PAST, of_persons
 from otel_measure.store.clickhouse.times import END_US
 from otel_measure.store.questions import ExperimentQuestions
 from otel_measure.store.types.experiments import ArmHour, Experiment, PersonInTest
@@ -31,19 +31,24 @@ _MET: Final = (
 # (person, arms): what each person met, and when first; the first arm first.
 _ARMS: Final = (
     "SELECT person, arraySort(groupArray((first, variant))) AS arms FROM"
-    f" (SELECT {MERGED} AS person, u.variant AS variant, min(u.at) AS first"
-    f" FROM (SELECT * FROM {_MET} WHERE at < {{stopped:Int64}}) AS u {JOIN} GROUP BY person, variant) GROUP BY person"
+    " (SELECT {person} AS person, u.variant AS variant, min(u.at) AS first"
+    f" FROM (SELECT * FROM {_MET} WHERE at < {{stopped:Int64}}) AS u {{join}} GROUP BY person, variant) GROUP BY person"
 )
-_BEFORE_STOP: Final = "ts < fromUnixTimestamp64Micro({stopped:Int64})"
+# A conversion counts from when somebody met the test, or a little before as a clock may be off: no earlier day is read.
+_DAYS_MET: Final = (
+    f"SELECT day FROM {{db}}.exposure WHERE {_OF_TEST} UNION ALL SELECT day FROM {{db}}.past_exposure WHERE {_OF_TEST}"
+)
+_SINCE: Final = f"day >= (SELECT toDate(toUInt16(greatest(toUInt16(min(day)), 1) - 1)) FROM ({_DAYS_MET}))"
+_WHILE_IT_RAN: Final = f"{_SINCE} AND ts < fromUnixTimestamp64Micro({{stopped:Int64}})"
 # (person, told): when each person converted, and by how much that may be told to lie too early.
 _CONVERTED: Final = (
-    f"SELECT {MERGED} AS person, groupArray((u.at, u.tolerance)) AS told FROM"
+    "SELECT {person} AS person, groupArray((u.at, u.tolerance)) AS told FROM"
     f" (SELECT user, {_TS} AS at, if(client_clock = 1, {CLOCK_TOLERANCE_US}, 0) AS tolerance"
-    f" FROM {{db}}.ab_conversion FINAL WHERE {_OF_TEST} AND {KEPT} AND {_BEFORE_STOP}"
+    f" FROM {{db}}.ab_conversion FINAL WHERE {_OF_TEST} AND {KEPT} AND {_WHILE_IT_RAN}"
     f" UNION ALL SELECT user, {_TS} AS at, 0 AS tolerance FROM {{db}}.event FINAL"
-    f" WHERE {_OF_TEST} AND {KEPT} AND type IN {{converting:Array(String)}} AND {_BEFORE_STOP}"
+    f" WHERE {_OF_TEST} AND {KEPT} AND type IN {{converting:Array(String)}} AND {_WHILE_IT_RAN}"
     f" UNION ALL SELECT user, ts AS at, tolerance FROM {{db}}.past_test_conversion WHERE {_OF_TEST} AND {PAST}"
-    f" AND ts < {{stopped:Int64}}) AS u {JOIN} GROUP BY person"
+    " AND ts < {stopped:Int64}) AS u {join} GROUP BY person"
 )
 # The persons of whom everything that is counted is the same, and how many those are. Hours are since 1970; where there
 # is no conversion and no second arm they are -1.
@@ -137,6 +142,7 @@ class ClickHouseExperimentQuestions:
             "kept_from": kept_from(self._database),
             **parameters,
         }
+        sql = of_persons(sql, is_anybody_merged=bool(self._merged))
         return self._database.rows(sql, self._merged, **given)
 
 

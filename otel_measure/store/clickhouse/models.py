@@ -18,7 +18,7 @@ from otel_measure.definitions.model_use import ModelUse
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US, CountedBy
 from otel_measure.stats import histogram_bytes
-from otel_measure.stats.histograms import MAX_SCALE, MAX_SIZE, ExponentialHistogram
+from otel_measure.stats.histograms import MAX_SCALE, MAX_SIZE, ExponentialHistogram, latency_index
 from otel_measure.store.clickhouse.call_changes import CallPartChanges
 from otel_measure.store.clickhouse.chosen_calls import US, CallTable, ChosenCalls, whole_sum
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
@@ -77,11 +77,9 @@ class _Times(NamedTuple):
 
 
 class _Ends(NamedTuple):
-    """Of how many calls a time is known, their outermost buckets and values, and the sum, microseconds."""
+    """Of how many calls a time is known, the outermost of these, milliseconds, and their sum, microseconds."""
 
     known: int
-    first_bucket: int
-    last_bucket: int
     smallest: float
     largest: float
     units: int
@@ -95,13 +93,16 @@ class _Ends(NamedTuple):
         return _Ends(*(joined(pair) for joined, pair in zip(_JOINED, zip(self, other, strict=True), strict=True)))
 
 
-_JOINED: Final[tuple[Callable[..., Any], ...]] = (sum, min, max, min, max, sum)
+_JOINED: Final[tuple[Callable[..., Any], ...]] = (sum, min, max, sum)
 
 
 def _ends(times: _Times) -> str:
     """Return the SQL of `_Ends`; nothing of it means anything where no time is known."""
-    ends = (f"{end}If({column}, {times.known})" for column in (times.bucket, times.value) for end in ("min", "max"))
-    return f"countIf({times.known}), {', '.join(ends)}, sumIf(toInt128({times.units}), {times.known})"
+    ends = (
+        f"{aggregate}If({column}, {times.known})"
+        for aggregate, column in (("min", times.value), ("max", times.value), ("sum", f"toInt128({times.units})"))
+    )
+    return f"countIf({times.known}), {', '.join(ends)}"
 
 
 _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed = 0")
@@ -249,13 +250,19 @@ class ClickHouseModelQuestions:
         timed = {key: each for key, each in ends.items() if each.known}
         if not timed:
             return {}
-        shift = min(_shift(each.first_bucket, each.last_bucket) for each in timed.values())
-        counts: dict[_Key, dict[int, int]] = {}
-        columns = (*keys, f"bitShiftRight({times.bucket}, {shift:d})")
-        for *each, index, calls_of_bucket in self._rows(columns, "count()", calls.that(times.known)):
-            counts.setdefault(tuple(map(_hashable, each)), {})[index] = calls_of_bucket
+        shift = min(_shift(latency_index(each.smallest), latency_index(each.largest)) for each in timed.values())
+        columns = ", ".join(f"{column} AS key_{i}" for i, column in enumerate(keys))
+        names = ", ".join(f"key_{i}" for i in range(len(keys)))
+        source = calls.that(times.known)
+        rows = self._database.rows(
+            f"SELECT {names}, groupArray(bucket), groupArray(calls) FROM (SELECT {columns},"
+            f" bitShiftRight({times.bucket}, {shift:d}) AS bucket, count() AS calls {source.source}"
+            f" GROUP BY {names}, bucket) GROUP BY {names}",
+            **source.parameters,
+        )
+        counts = {tuple(map(_hashable, each)): zip(buckets, n, strict=True) for *each, buckets, n in rows}
         return {
-            key: histogram_of(counts[key], each.smallest, each.largest, each.units, shift=shift)
+            key: histogram_of(dict(counts[key]), each.smallest, each.largest, each.units, shift=shift)
             for key, each in timed.items()
             if key in counts  # of a removal between the two readings nothing is left
         }

@@ -15,10 +15,12 @@ from typing import Final, TypeAlias
 from otel_measure.errors import StoreError
 from otel_measure.records.ids import id_key, id_text
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import epochs_of
 from otel_measure.store.clickhouse.log import LogPosition, OperationLog
 from otel_measure.store.clickhouse.measured import sums_of_final_calls
+from otel_measure.store.clickhouse.moving_past import move_past_in, move_past_out
 from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.ranks import in_batches_until
 from otel_measure.store.clickhouse.reading import facts_where
@@ -70,6 +72,8 @@ def from_file(source: Path, url: str, now_us: Callable[[], int], progress: Progr
             was.
         StoreUnavailable: a store cannot be used.
     """
+    with closing(PartedStore(str(source))) as unmoved:
+        unmoved.make_secret()  # before it is copied: what goes on later goes on with the same numbers of users
     with (
         closing(SqliteStore(str(source))) as used,
         writes_noticed(source) as was_written,
@@ -138,6 +142,9 @@ def move_in(
             f"{database.name} has not as many facts as {place} ({', '.join(wrong)}): begin again; where some were"
             f" removed from {place} meanwhile, drop the database before"
         )
+    progress("past", 0, 1)
+    move_past_in(database, source, _written_by(source))
+    progress("past", 1, 1)
     progress("small state", 0, 1)
     waiting, contents = _waiting(source), source.small_state()
     snapshots = Snapshots(database)
@@ -169,7 +176,7 @@ def _move_facts(
     progress: Progress,
     expected: Mapping[str, int],
 ) -> None:
-    writer, epochs = FactWriter(database, source.definitions, now_us), epochs_of(e.users for e in source.erasures())
+    writer, epochs = FactWriter(database, source.definitions, now_us), _written_by(source).epochs
     done, total = sum(_count(database, table) for table in FACT_TABLES), sum(expected.values())
     for table in MANY:
         place = last_kept(database, _place(table.name))
@@ -178,6 +185,10 @@ def _move_facts(
             keep(database, _place(table.name), id_text(last))
             done = min(done + len(facts), total)
             progress("facts", done, total)
+
+
+def _written_by(store: PartedStore) -> WrittenBy:
+    return WrittenBy(store.definitions, store.secret, epochs_of(each.users for each in store.erasures()))
 
 
 def _forget_places(database: ClickHouseDatabase) -> None:
@@ -266,6 +277,7 @@ def _take_facts(database: ClickHouseDatabase, file: Path, expected: Mapping[str,
                     with_facts.accept(facts)
                     done += len(facts)
                     progress("facts", done, total)
+        move_past_out(database, with_facts, _written_by(with_facts))
         with_facts.note_erased_facts(_erased_facts(database))
         with_facts.take_final_calls(sums_of_final_calls(database, final_calls))
         arrived = count_facts(with_facts)

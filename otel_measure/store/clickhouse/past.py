@@ -19,7 +19,7 @@ from otel_measure.store.clickhouse.connection import ClickHouseDatabase, in_ids
 from otel_measure.store.clickhouse.persons import ANSWER_ID, JOIN, MERGED
 from otel_measure.store.clickhouse.sessions import past_background_sql, past_stretches_sql
 from otel_measure.store.clickhouse.settling import BeingErased, new_version
-from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, NPS_RESPONSE, PAST_DAY
+from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, NPS_RESPONSE, PAST_DAY, PAST_NAME
 
 _ATTEMPTS: Final = 5
 _TS: Final = "toUnixTimestamp64Micro(ts)"
@@ -62,6 +62,15 @@ _OF_DAY: Final[Mapping[str, tuple[str, str]]] = {
         f" FROM {{db}}.ab_conversion FINAL WHERE {{of}} UNION ALL SELECT environment, user, experiment, {_TS} AS at,"
         " toUInt64(0) AS tolerance FROM {db}.event FINAL WHERE experiment != ''"
         f" AND type IN {{converting:Array(String)}} AND {{of}}) AS u {JOIN}",
+    ),
+    PAST_NAME.name: (
+        "user_id",
+        "SELECT '', user, any(user_id) FROM ("
+        + " UNION ALL ".join(
+            f"SELECT user, user_id FROM {{db}}.{table.name} WHERE {{of}}"
+            for table in (EVENT, NPS_RESPONSE, EXPOSURE, AB_CONVERSION)
+        )
+        + f") WHERE user NOT IN (SELECT user FROM {{db}}.{PAST_NAME.name}) GROUP BY user",
     ),
 }
 

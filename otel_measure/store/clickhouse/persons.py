@@ -27,7 +27,8 @@ OF_FACTS: Final = (
 # Of one service nothing is kept but its facts.
 OF_PAST: Final = f"{{every:Bool}} AND environment = {{environment:String}} AND {PAST}"
 # As `records.ids.id_text` says it: of answers at one time the last one by its id counts.
-ANSWER_ID: Final = "if(id_text != '', id_text, toString(toUUID(lower(leftPad(hex(id), 32, '0')))))"
+UUID_OF_ID: Final = "toString(toUUID(lower(leftPad(hex(id), 32, '0'))))"
+ANSWER_ID: Final = f"if(id_text != '', id_text, {UUID_OF_ID})"
 # (user, d, first): the days of users and the first activity on each, several times where they lie in several parts;
 # `{user_days}` is what `user_days()` returns.
 USER_DAYS: Final = (
@@ -36,6 +37,15 @@ USER_DAYS: Final = (
     f" UNION ALL SELECT user, {DAY} AS d, first FROM {{db}}.past_activity WHERE {OF_PAST} AND {ON_DAYS})"
 )
 _KEYS: Final = "environment, active, day, user, service"
+
+
+def of_persons(sql: str, *, is_anybody_merged: bool) -> str:
+    """Return a query that says `{person}` for whose a row `u` is, and `{join}` after the table `u`.
+
+    Where no user is somebody else, nothing is joined.
+    """
+    person, join = (MERGED, JOIN) if is_anybody_merged else ("u.user", "")
+    return sql.replace("{person}", person).replace("{join}", join)
 
 
 def user_days(database: ClickHouseDatabase) -> str:

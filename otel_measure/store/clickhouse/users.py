@@ -10,78 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any
 
-from otel_measure.definitions.conversions import total_value
 from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.windows import CountedBy
-from otel_measure.store.clickhouse.active_persons import (
-    ActivePersons,
-    within_table,
-)
+from otel_measure.store.clickhouse.active_persons import ActivePersons, within_table
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.past import kept_from
+from otel_measure.store.clickhouse.person_answers import PersonAnswers
+from otel_measure.store.clickhouse.person_conversions import PersonConversions
 from otel_measure.store.clickhouse.person_sessions import PersonSessions
-from otel_measure.store.clickhouse.persons import (
-    ANSWER_ID,
-    DAY,
-    JOIN,
-    MERGED,
-    OF_FACTS,
-    OF_PAST,
-    ON_DAYS,
-    USER_DAYS,
-    user_days,
-)
+from otel_measure.store.clickhouse.person_steps import StepQuestions
+from otel_measure.store.clickhouse.persons import user_days
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
-
-# The numbers of the steps that a day lies in.
-_IN_STEPS: Final = (
-    "arrayFilter((i, begin, end) -> d BETWEEN begin AND end, arrayEnumerate({firsts:Array(Int32)}),"
-    " {firsts:Array(Int32)}, {lasts:Array(Int32)})"
-)
-# Days of users, and events by which they may have converted; of each row the other half says nothing.
-_NEVER: Final = "toInt64(9223372036854775807)"
-_CONVERTING: Final = "CAST({}, 'Array(Tuple(at Int64, money String, nanos Nullable(Int128)))') AS converting"
-_EVENTS: Final = (
-    f"{{db}}.event FINAL WHERE (type = {{event:String}} OR name = {{event:String}}) AND {OF_FACTS} AND {ON_DAYS}"
-)
-_PAST: Final = f"{{db}}.past_conversion WHERE goal = {{event:String}} AND {OF_PAST} AND {ON_DAYS}"
-# Whose days matter: who converted, and whoever may be one person with somebody.
-_MAY_CONVERT: Final = (
-    f"user GLOBAL IN (SELECT user FROM {_EVENTS} UNION ALL SELECT user FROM {_PAST}"
-    " UNION ALL SELECT user FROM merged UNION ALL SELECT person FROM merged)"
-)
-# The projection comes last: where a query names it before its table, the server looks for the table's columns in it.
-_DAYS_AND_CONVERSIONS: Final = (
-    f"SELECT user, {DAY} AS d, {_NEVER} AS first, "
-    + _CONVERTING.format("[(toUnixTimestamp64Micro(ts), ifNull(currency, ''), value_nano)]")
-    + f" FROM {_EVENTS} UNION ALL SELECT user, {DAY} AS d, {_NEVER} AS first,"
-    f" {_CONVERTING.format('[(ts, currency, value_nano)]')} FROM {_PAST}"
-    f" UNION ALL SELECT user, d, first, {_CONVERTING.format('[]')} FROM {USER_DAYS} WHERE {_MAY_CONVERT}"
-)
-# Of each step how many converted after their first activity in it, how long that took, and sums by currency.
-_CONVERSIONS: Final = (
-    "SELECT step, count(), sum(arrayMin(found.at) - entered), sumMap(found.money, arrayMap(one -> 1, found),"
-    " arrayMap(one -> toUInt8(one.nanos IS NOT NULL), found), arrayMap(one -> ifNull(one.nanos, 0), found))"
-    " FROM (SELECT step, min(first) AS entered,"
-    " arrayFilter(one -> one.at >= entered, groupArrayArray(converting)) AS found"
-    f" FROM (SELECT arrayJoin({_IN_STEPS}) AS step, {MERGED} AS person, u.first AS first, u.converting AS converting"
-    f" FROM ({_DAYS_AND_CONVERSIONS}) AS u {JOIN}) GROUP BY step, person HAVING notEmpty(found)) GROUP BY step"
-)
-_OF_SURVEY: Final = f"{ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})"
-_ANSWERS: Final = (
-    "SELECT step, score, count() FROM (SELECT u.step AS step, argMax(u.score, (u.ts, u.answer_id)) AS score"
-    f" FROM (SELECT user, survey, score, ts, answer_id, arrayJoin({_IN_STEPS}) AS step FROM"
-    f" (SELECT user, survey, score, toUnixTimestamp64Micro(ts) AS ts, {ANSWER_ID} AS answer_id, {DAY} AS d"
-    f" FROM {{db}}.nps_response FINAL WHERE {OF_FACTS} AND {_OF_SURVEY}"
-    f" UNION ALL SELECT user, survey, score, ts, answer_id, {DAY} AS d FROM {{db}}.past_answer"
-    f" WHERE {OF_PAST} AND {_OF_SURVEY})) AS u {JOIN}"
-    f" GROUP BY step, {MERGED}, u.survey) GROUP BY step, score"
-)
-_Sums: TypeAlias = tuple[Sequence[str], Sequence[int], Sequence[int], Sequence[int]]
-_NOBODY_CONVERTED: Final[tuple[int, int, _Sums]] = (0, 0, ((), (), (), ()))
 
 
 class ClickHouseUserQuestions:
@@ -119,8 +61,9 @@ class ClickHouseUserQuestions:
         self._persons = ActivePersons(self._rows, is_anybody_merged=bool(merged))
         self._sessions = PersonSessions(database, definitions, self._rows)
         self._steps: set[Days] = set()
-        self._conversions: dict[tuple[Days, str], ConversionTotals] = {}
-        self._scores: dict[tuple[Days, str | None], Counter[int]] = {}
+        questions = StepQuestions(self._rows, is_anybody_merged=bool(merged))
+        self._conversions = PersonConversions(questions, self.active)
+        self._answers = PersonAnswers(questions)
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions persons are counted: what facts that are gone said stays as it was counted."""
@@ -163,18 +106,7 @@ class ClickHouseUserQuestions:
         """Return who converted by events of a type or name; `None` where facts are gone and it is no key event."""
         if event not in self._definitions.key_event_types and days.first < self._first_with_facts:
             return None
-        key = days, event
-        if key not in self._conversions:
-            steps = sorted({step for step in self._steps if (step, event) not in self._conversions} | {days})
-            found = {step: row for step, *row in self._rows_of_steps(_CONVERSIONS, steps, event=event)}
-            for i, step in enumerate(steps, 1):
-                self._conversions[step, event] = self._converted(step, *found.get(i, _NOBODY_CONVERTED))
-        return self._conversions[key]
-
-    def _converted(self, days: Days, converted: int, wait_us: int, sums: _Sums) -> ConversionTotals:
-        by_currency = zip(*sums, strict=True)
-        conversions, value = total_value((currency, n, valued, 0, nanos) for currency, n, valued, nanos in by_currency)
-        return ConversionTotals(self.active(days), converted, conversions, wait_us, value)
+        return self._conversions.totals(days, event, self._steps)
 
     def cohorts(self, days: Days, offsets: tuple[int, ...]) -> list[Cohort]:
         """Return the cohorts first seen on these days, ascending."""
@@ -182,18 +114,7 @@ class ClickHouseUserQuestions:
 
     def scores(self, days: Days, survey: str | None = None) -> Counter[int]:
         """Return how many gave each score with their last answer in these days."""
-        key = days, survey
-        if key not in self._scores:
-            steps = sorted({step for step in self._steps if (step, survey) not in self._scores} | {days})
-            for step in steps:
-                self._scores[step, survey] = Counter()
-            for i, score, n in self._rows_of_steps(_ANSWERS, steps, survey=survey or "", any_survey=survey is None):
-                self._scores[steps[i - 1], survey][score] = n
-        return self._scores[key]
-
-    def _rows_of_steps(self, sql: str, steps: Sequence[Days], **parameters: Any) -> Sequence[Sequence[Any]]:
-        firsts, lasts = [step.first for step in steps], [step.last for step in steps]
-        return self._rows(sql, Days(min(firsts), max(lasts)), firsts=firsts, lasts=lasts, **parameters)
+        return self._answers.scores(days, survey, self._steps)
 
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
         first, last = within_table(days)

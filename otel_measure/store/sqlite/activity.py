@@ -271,13 +271,13 @@ def recount(transaction: Transaction, frozen: Frozen) -> Iterator[None]:
 def _replay(transaction: Transaction, some: str, ts: int, counted_until: Mapping[int, CountedUntil]) -> Iterator[None]:
     """Merge some of the events that the connection knows as `event`, a part at each step."""
     connection = transaction.connection
-    for origins, acts in _acts_of(connection, some, ts):
+    for origins, acts in acts_of(connection, some, ts):
         for environment, mine in environments.apart(connection, origins, acts):
             _add(transaction, environment, Acts._make(mine), counted_until.get(environment))
         yield
 
 
-def _acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
+def acts_of(connection: sqlite3.Connection, some: str, ts: int) -> Iterator[tuple[Sequence[int], Acts]]:
     """Yield origins and what the roll-up needs of events, some thousands at a time."""
     rows = connection.execute(f"SELECT origin, uid, ts, type, name, session_id, extra FROM {some}", (ts,))
     while chunk := rows.fetchmany(_CHUNK):

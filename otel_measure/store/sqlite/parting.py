@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,11 +12,13 @@ from urllib.parse import quote
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, erasures, facts, final_calls, roll_ups
+from otel_measure.store.sqlite import SqliteStore, erasures, facts, final_calls, past, roll_ups
 from otel_measure.store.sqlite.erasures import ErasedUsers
 from otel_measure.store.sqlite.facts import MAINTENANCE, SERVICE_STATE, Table
 from otel_measure.store.sqlite.final_calls import still_told_of
+from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.serialized import serialized
+from otel_measure.store.sqlite.transaction import Frozen
 
 MANY: Final = tuple(table for table in facts.TABLES if table not in (SERVICE_STATE, MAINTENANCE))
 """The kinds of facts of which there are many."""
@@ -36,6 +38,10 @@ class PartedStore(SqliteStore):
         """The secret of the keyed hashes of the store."""
         with self._transaction() as transaction:
             return erasures.key(transaction.connection)
+
+    def make_secret(self) -> None:
+        """Have a secret from now on, which copies have as well."""
+        _ = self.secret
 
     def erasures(self) -> tuple[ErasedUsers, ...]:
         """Return whom erasures were of, as tombstones, the first one first."""
@@ -81,8 +87,50 @@ class PartedStore(SqliteStore):
             after = ids[-1]
             yield after, [record for record in records if record.id not in told]
 
+    # ------------------------------------------------------------ what facts that are gone have left of persons
+
+    @property
+    def frozen(self) -> Frozen:
+        """Before when facts are gone."""
+        with self._database.read() as connection:
+            return roll_ups.frozen_before(connection, self.definitions)
+
+    def past_of(self, table: str) -> Iterator[past.Row]:
+        """Yield what they left in a table, one of `past.COLUMNS`."""
+        with self._database.read() as connection:
+            frozen = roll_ups.frozen_before(connection, self.definitions)
+            yield from past.rows(connection, self.definitions, table, frozen)
+
+    def users(self) -> Iterator[str]:
+        """Yield the ids of all users."""
+        with self._database.read() as connection:
+            for (user,) in connection.execute("SELECT distinct_id FROM alias"):
+                yield user
+
+    def forget_past(self) -> None:
+        """Have nothing rolled up of persons; `take_past` and `count_past` are to follow."""
+        with self._transaction() as transaction:
+            past.clear(transaction.connection)
+
+    def take_users(self, users: Iterable[str]) -> None:
+        """Know these ids of users, as if there had been facts of them."""
+        with self._transaction() as transaction:
+            transaction.names.uids(list(users))
+
+    def take_past(self, table: str, rows: Sequence[past.Row]) -> None:
+        """Take in what facts that are gone elsewhere left; see `past.put`."""
+        with self._transaction() as transaction:
+            past.put(transaction, table, rows)
+
+    def count_past(self) -> None:
+        """Count what was taken in, and the facts that are here; totals stay as they are."""
+        with self._transaction(durable=True) as transaction:
+            in_place(transaction, self.definitions, with_totals=False)
+
+    # ------------------------------------------------------------ what is small
+
     def small_state(self) -> bytes:
-        """Return what is left without those facts, as a database; the copy itself is that from now on."""
+        """Return what is left without facts and what they said, as a database; the copy itself is that from now on."""
         with self._transaction(durable=True) as transaction:
             connection = transaction.connection
             told = id_keys(sorted(still_told_of(connection)))
@@ -96,6 +144,7 @@ class PartedStore(SqliteStore):
                     connection.execute(f"DELETE FROM {table.name}")
         self.rebuild()
         with self._transaction(durable=True) as transaction:
+            past.clear(transaction.connection)
             _forget_strangers(transaction.connection)
         return serialized(self._database)
 

@@ -1,4 +1,4 @@
-"""A file in which records wait until a server takes them: written at once, read in that order, and emptied.
+"""A file in which records, and what is set, wait until a server takes them: written at once, read in order, emptied.
 
 It has nothing of a store but the records, so that to write costs little; any number of processes of a host share it.
 Whoever forwards a batch claims it for a while. A process that ends with its claim leaves the batch to others.
@@ -26,7 +26,8 @@ _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS batch (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         n INTEGER NOT NULL,
-        records BLOB NOT NULL,
+        is_command INTEGER NOT NULL,
+        content BLOB NOT NULL,
         claimed_by TEXT NOT NULL DEFAULT '',
         claimed_until INTEGER NOT NULL DEFAULT 0
     ) STRICT
@@ -35,8 +36,12 @@ _CLAIM: Final = """
     UPDATE batch SET claimed_by = :holder, claimed_until = :until
     WHERE seq = (SELECT seq FROM batch WHERE claimed_by IN ('', :holder) OR claimed_until < :now
         OR claimed_until > :until ORDER BY seq LIMIT 1)
-    RETURNING seq, records
+        AND NOT EXISTS (SELECT 1 FROM batch AS before
+            WHERE before.seq < batch.seq AND (before.is_command OR batch.is_command))
+    RETURNING seq, is_command, content
 """
+_ADD: Final = "INSERT INTO batch (n, is_command, content) VALUES (?, ?, ?)"
+_NORMAL: Final = "PRAGMA synchronous = NORMAL"
 _BUSY_MS: Final = 2000
 _FILE_MODE: Final = 0o600
 _encode = msgspec.msgpack.Encoder().encode
@@ -79,10 +84,29 @@ class SqliteSpool:
         packed = _encode([(TABLE_OF[type(record)].name, record) for record in records])
         with self._connected() as connection:
             self._refuse_full(connection, len(packed))
-            connection.execute("INSERT INTO batch (n, records) VALUES (?, ?)", (len(records), packed))
+            connection.execute(_ADD, (len(records), False, packed))
+
+    def keep(self, command: bytes) -> None:
+        """Keep what is to be set, in one transaction that survives power loss.
+
+        Raises:
+            StoreUnavailable: the file is full, or cannot be written; nothing was kept.
+        """
+        with self._connected() as connection:
+            self._refuse_full(connection, len(command))
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(_ADD, (1, True, command))
+            connection.execute(_NORMAL)
+
+    def has_commands(self) -> bool:
+        """Tell whether anything waits that is to be set."""
+        with self._connected() as connection:
+            return connection.execute("SELECT 1 FROM batch WHERE is_command LIMIT 1").fetchone() is not None
 
     def claim(self, holder: str, now: int, until: int) -> SpooledBatch | None:
         """Return the oldest batch that nobody else is forwarding, `None` where there is none.
+
+        A command waits for all that is before it, and all that is behind it waits for the command, whoever forwards.
 
         Args:
             holder: who forwards it.
@@ -96,7 +120,10 @@ class SqliteSpool:
             row = connection.execute(_CLAIM, {"holder": holder, "now": now, "until": until}).fetchone()
         if row is None:
             return None
-        return SpooledBatch(row[0], [_OF_KIND[kind](record) for kind, record in _decode(row[1])])
+        seq, is_command, content = row
+        if is_command:
+            return SpooledBatch(seq, (), content)
+        return SpooledBatch(seq, [_OF_KIND[kind](record) for kind, record in _decode(content)])
 
     def remove(self, batch: SpooledBatch) -> None:
         """Forget a batch that was taken."""
@@ -109,7 +136,7 @@ class SqliteSpool:
             connection.execute("UPDATE batch SET claimed_by = '', claimed_until = 0 WHERE claimed_by = ?", (holder,))
 
     def length(self) -> int:
-        """Return how many records wait."""
+        """Return how many records and commands wait."""
         with self._connected() as connection:
             return int(connection.execute("SELECT coalesce(sum(n), 0) FROM batch").fetchone()[0])
 
@@ -172,7 +199,7 @@ class SqliteSpool:
             if tables and application != _APPLICATION_ID:
                 raise sqlite3.DatabaseError("it is no spool of ours")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_NORMAL)
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(_SCHEMA)

@@ -120,6 +120,22 @@ class Spent(NamedTuple):
     priced: int
 
 
+class SpentRows(NamedTuple):
+    """What calls cost by what they have in common, all of it or a page.
+
+    Attributes:
+        rows: in their order.
+        total: how many there are in all.
+        requests: calls of all of them.
+        cost_nano_usd: what all of them cost.
+    """
+
+    rows: list[Spent]
+    total: int
+    requests: int
+    cost_nano_usd: int
+
+
 class Model(NamedTuple):
     """A registered model."""
 

@@ -1,4 +1,4 @@
-"""Where records wait on their host until a server takes them."""
+"""Where records, and what is set, wait on their host until a server takes them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from otel_measure.records.kinds import Record
 
 
 class SpooledBatch(NamedTuple):
-    """Records that were kept together."""
+    """Records that were kept together, or one command."""
 
     seq: int
     records: Sequence[Record]
+    command: bytes | None = None
 
 
 class Spool(Protocol):
-    """Keeps records in their order; every method may raise `StoreUnavailable`."""
+    """Keeps records and commands in their order; every method may raise `StoreUnavailable`."""
 
     def append(self, records: Sequence[Record]) -> None:
         """Keep records: they survive the end of the process. All of them are kept, or none."""
 
+    def keep(self, command: bytes) -> None:
+        """Keep what is to be set, whatever it says: it survives power loss."""
+
+    def has_commands(self) -> bool:
+        """Tell whether anything waits that is to be set."""
+
     def claim(self, holder: str, now: int, until: int) -> SpooledBatch | None:
         """Return the oldest batch that nobody else is forwarding, `None` where there is none.
+
+        A command waits for all that is before it, and all that is behind it waits for the command, whoever forwards.
 
         Args:
             holder: who forwards it.
@@ -37,7 +46,7 @@ class Spool(Protocol):
         """Let others forward at once what a process has claimed and does not forward any more."""
 
     def length(self) -> int:
-        """Return how many records wait."""
+        """Return how many records and commands wait."""
 
     def close(self) -> None:
         """Close it."""

@@ -58,13 +58,14 @@ class Erasure:
 
     Attributes:
         user_id: as it was asked for.
-        receipt: asks later whether the bytes are cleared.
+        receipt: asks later whether the bytes are cleared; 0 while the erasure is pending.
         erased_at: a later replay of anything from before is dropped.
         ids: distinct ids of the person, each erased.
         events, nps_responses, exposures, ab_conversions: facts that were removed.
         agent_runs: runs of agents that were removed.
         inferences: facts that stay, without user, session and metadata, and with those features that are numbers.
         bytes_cleared: whether no byte of the person is left in the file, its log and its free pages.
+        pending: whether the store is away and the erasure waits for it on the disk of the host: nothing is removed yet.
     """
 
     user_id: str
@@ -78,6 +79,7 @@ class Erasure:
     agent_runs: int
     inferences: int
     bytes_cleared: bool = False
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

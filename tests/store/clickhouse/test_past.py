@@ -116,7 +116,7 @@ def test_who_is_erased_is_gone_from_the_past(clickhouse: ClickHouseServer) -> No
         assert (erasure.ids, erasure.events, erasure.nps_responses) == (1, 0, 0)
         assert asked(store, lambda m: m.experiments.hours("t")) == []
     left = {name: n for name, n in rows_of_past(mine._database).items() if n}
-    assert left == {"past_activity": 1, "past_background": 1, "past_stretch": 1}
+    assert left == {"past_activity": 1, "past_background": 1, "past_name": 1, "past_stretch": 1}
     active = asked(mine, lambda m: m.users.active_by_day(Days(TODAY - 60, TODAY)))
     assert active == {TODAY - 30: 1, TODAY - 5: 1}
 

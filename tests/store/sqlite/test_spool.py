@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.spool import SqliteSpool
+from otel_measure.store.types.spools import SpooledBatch
 from tests.closing import closed_later
 from tests.facts import MINUTE, NOON, event, one_of_each, records
 
@@ -64,6 +65,37 @@ def test_one_batch_is_forwarded_by_one_process(tmp_path: Path) -> None:
     assert claimed("s", NOON - MINUTE) == 1
 
 
+def test_what_is_set_is_taken_alone(tmp_path: Path) -> None:
+    """It waits for what others are at before it, and all that is behind it waits for it, whoever forwards."""
+    spool = closed_later(SqliteSpool(tmp_path / "spool", LARGE))
+    spool.append([event("a")])
+    spool.keep(b"set")
+    spool.append([event("b")])
+    assert (spool.has_commands(), spool.length()) == (True, 3)
+    batches = [spool.claim(holder, NOON, NOON + MINUTE) for holder in ("p", "q")]
+    assert batches == [SpooledBatch(1, [event("a")]), None]
+    spool.remove(SpooledBatch(1, ()))
+    batches = [spool.claim(holder, NOON, NOON + MINUTE) for holder in ("q", "p")]
+    assert batches == [SpooledBatch(2, (), b"set"), None]
+    spool.remove(SpooledBatch(2, ()))
+    assert (taken(spool), spool.has_commands()) == ([[event("b")]], False)
+
+
+def test_what_is_set_survives_power_loss(tmp_path: Path) -> None:
+    """It is on the disk when it is kept; records are written to it by the system, in its own time."""
+    spool = closed_later(SqliteSpool(tmp_path / "spool", LARGE))
+    with spool._connected() as connection:
+        said: list[str] = []
+        connection.set_trace_callback(said.append)
+    spool.keep(b"set")
+    spool.append([event("a")])
+    assert [text for text in said if "synchronous" in text or "INSERT" in text][:3] == [
+        "PRAGMA synchronous = FULL",
+        "INSERT INTO batch (n, is_command, content) VALUES (1, 1, x'736574')",
+        "PRAGMA synchronous = NORMAL",
+    ]
+
+
 def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
     """It says so, keeps what it has, and takes records again when some have left."""
     spool = closed_later(SqliteSpool(tmp_path / "spool", 100_000))
@@ -71,6 +103,8 @@ def test_a_full_spool_takes_nothing_more(tmp_path: Path) -> None:
         spool.append([event(f"e{n}-{i}") for i in range(50)])
     with pytest.raises(StoreUnavailable, match="100,000 bytes"):
         spool.append([event(f"large-{i}") for i in range(500)])
+    with pytest.raises(StoreUnavailable, match="100,000 bytes"):
+        spool.keep(b"x" * 100_000)
     assert len(taken(spool)) == 3
     spool.append([event("again")])
     assert spool.length() == 1
