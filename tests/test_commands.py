@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.late import LateStore
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.spools import SpooledBatch
 from otel_measure.store.types.users import Erasure
 from otel_measure.wiring import Wired
 from tests.closing import closed_later
@@ -81,6 +83,19 @@ class ShopHost:
         assert self.process.recorder.flush()
         assert self.process.forwarder.flush(30.0)
 
+    def forget_after(self, times: int) -> None:
+        """Have what waits be forgotten when it was delivered so often."""
+        assert self.process.forwarder is not None
+        spool, delivered = self.process.forwarder._spool, Counter[int]()
+        remove = spool.remove
+
+        def removing(batch: SpooledBatch) -> None:
+            delivered[batch.seq] += 1
+            if delivered[batch.seq] == times:
+                remove(batch)
+
+        self._monkeypatch.setattr(spool, "remove", removing)
+
     def known(self) -> list[object]:
         """Return all that the store was told, but for ids that are drawn."""
         self._now_us = NOON + 100 * SECOND
@@ -141,12 +156,14 @@ def later_calls(host: ShopHost) -> list[object]:
     return [host.call(act) for act in acts]
 
 
+@pytest.mark.parametrize("times", [1, 2])
 def test_what_is_set_while_the_store_is_away_comes_to_the_same(
-    host: ShopHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: ShopHost, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """The first half by a process that ends, the second by the next one of the host, which brings all of it.
 
-    The calls answer alike but for what the store alone knows: whether there was a link, and what an erasure removed.
+    It does so as well where each thing is done twice, since a process was killed before it could forget it. The calls
+    answer alike but for what the store alone knows: whether there was a link, and what an erasure removed.
     """
     near = ShopHost(None, monkeypatch)
     near.is_away = False
@@ -166,6 +183,7 @@ def test_what_is_set_while_the_store_is_away_comes_to_the_same(
     assert later_calls(host) == [*rest, None, pending, tracked, variant]
     assert host.kept == {kind.call for kind in COMMANDS}
     assert len(host.kept) == len(COMMANDS)
+    host.forget_after(times)
     host.deliver()
     assert host.known() == near.known()
     assert ["c-1", "e-1", "e-3"] in near.known()  # of "eve" what came after the erasure
