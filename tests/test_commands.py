@@ -16,6 +16,7 @@ from otel_measure.commands import COMMANDS
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import ServiceState
 from otel_measure.store.late import LateStore
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.experiments import Experiment
@@ -23,7 +24,7 @@ from otel_measure.store.types.spools import SpooledBatch
 from otel_measure.store.types.users import Erasure
 from otel_measure.wiring import Wired
 from tests.closing import closed_later
-from tests.facts import NOON, SECOND
+from tests.facts import HERE, NOON, SECOND
 from tests.store.asking import asked
 
 ANSWERS = ["yes"] * 40 + ["no"] * 40
@@ -214,3 +215,22 @@ def test_what_the_store_refuses_later_is_a_number_one_can_see(host: ShopHost) ->
     ]
     assert [each.key for each in asked(near, lambda m: m.experiments.experiments())] == ["t", "u"]
     assert process.users.export_user("v-1").ids == near.export("bob").ids
+
+
+def test_what_others_set_meanwhile_is_not_taken_back(host: ShopHost) -> None:
+    """A state that another host recorded later is no clock that was ahead, and a later end of a test decides."""
+    near, process = host.near, host.process
+    process.infrastructure.register_service("web")
+    near.register_service("test", "web", 99.0, NOON)
+    near.define_experiment(Experiment("t", "T", ("a", "b"), (0.5, 0.5), 1.0, NOON))
+    process.users.create_ab_test("T", ["a", "b"])
+    host.call(lambda p: p.infrastructure.record_service_down("web"))
+    host.call(lambda p: p.users.stop_ab_test("t", "b"))
+    later = host.clock() + SECOND
+    near.accept([ServiceState(id="up", ts=later, origin=HERE, service="web", state="up")])
+    near.stop_experiment("t", "a", later)
+    host.deliver()
+    (web,) = asked(near, lambda m: m.services.histories(0))
+    assert [change.state for change in web.changes] == ["down", "up"]
+    assert [each.served for each in asked(near, lambda m: m.experiments.experiments())] == ["a"]
+    assert host.faults == ["refused_stop_ab_test"]
