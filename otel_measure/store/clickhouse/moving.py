@@ -221,8 +221,8 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress, is_
         is_alike: raises where the store at a place answers otherwise than the source.
 
     Raises:
-        StoreError: the file is there, or not all facts arrived; or somebody wrote to the store while it was moved, and
-            again while it was moved anew.
+        StoreError: the file is there, not all facts arrived, or retention is at work; or somebody wrote to the store
+            while it was moved, and again while it was moved anew.
         StoreUnavailable: the server does not answer; to begin again goes on.
     """
     if os.path.lexists(target):
@@ -252,6 +252,7 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
         at = state.snapshot().position
         expected, waiting = state.ask(lambda replica: (count_facts(replica), _waiting(replica)))
         final_calls = state.ask(lambda replica: replica.final_calls)
+        _refuse_half_swept(database, state.ask(lambda replica: replica.horizon))
         if not unfinished.exists() or not begun_at.exists() or begun_at.read_text("ascii") != str(at):
             unfinished.unlink(missing_ok=True)
             state.ask(lambda replica: replica.write_to(unfinished))
@@ -259,6 +260,16 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
     for table in FACT_TABLES:
         expected[table.name] += _count(database.hiding, table, _ended(table, final_calls))
     return expected, waiting, at
+
+
+def _refuse_half_swept(database: ClickHouseDatabase, horizon: int) -> None:
+    """Refuse a store from which retention has not yet removed all that it is about to: no file takes that in."""
+    before = f"ts < fromUnixTimestamp64Micro({horizon:d})"
+    if horizon and any(_count(database.hiding, table, before) for table in FACT_TABLES):
+        raise StoreError(
+            f"retention is at work in the database {database.name}, or ended half-way: leave `otel-measure serve`"
+            " running on it until facts that are too old are gone, stop it, and give the command again"
+        )
 
 
 def _waiting(store: SqliteStore) -> int:
