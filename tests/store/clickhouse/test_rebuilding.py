@@ -16,6 +16,7 @@ from otel_measure.definitions.days import Days, micros
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse import rewriting
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.tables import EVENT
@@ -164,8 +165,9 @@ def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHo
     assert active(store) == [0, 2]
 
 
-def test_every_row_says_what_the_definitions_do(clickhouse: ClickHouseServer) -> None:
+def test_every_row_says_what_the_definitions_do(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a zone left a day out, or clocks were set back over midnight, and of what is activity."""
+    monkeypatch.setattr(rewriting, "_ROWS_COPIED_AT_ONCE", 20)  # as of many days
     at = [
         micros(datetime(*date, tzinfo=UTC)) + n * HOUR // 2
         for date in ((2011, 12, 30), (2006, 10, 29))
