@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -40,6 +40,14 @@ class Command(msgspec.Struct, Generic[T], frozen=True):
         """
         raise NotImplementedError
 
+    def done_later(self, now: int) -> Self:
+        """Return it as it is done when others have set things since the call.
+
+        Args:
+            now: when it is done, microseconds.
+        """
+        return self
+
     def refusal(self, answer: T) -> str | None:
         """Return why an answer says that nothing was set, of which nobody hears who has gone on meanwhile."""
         return None
@@ -61,6 +69,7 @@ class Deferred:
     Args:
         kinds: every kind of command there is; the spool may hold those of an earlier process.
         spool: keeps those for which the store is away; without one who asks is told.
+        now_us: the clock.
         fault: is told of a command that is refused when nobody waits for its answer any more.
     """
 
@@ -68,12 +77,14 @@ class Deferred:
         self,
         kinds: Iterable[type[Command[Any]]],
         spool: CommandSpool | None,
+        now_us: Callable[[], int],
         fault: Callable[[str, str, Exception], None],
     ) -> None:
         self._decoders: Final[Mapping[str, Callable[[msgspec.Raw], Command[Any]]]] = {
             kind.call: msgspec.msgpack.Decoder(kind).decode for kind in kinds
         }
         self._spool = spool
+        self._now_us = now_us
         self._fault = fault
 
     def do(self, store: Store, command: Command[T], meanwhile: T) -> T:
@@ -105,7 +116,7 @@ class Deferred:
             StoreUnavailable: the store is away still; it is tried again.
         """
         call, packed = _decode(kept)
-        command = self._decoders[call](packed)
+        command = self._decoders[call](packed).done_later(self._now_us())
         try:
             refusal = command.refusal(command.apply(store))
             error: Exception | None = StoreRejected(refusal) if refusal is not None else None
@@ -121,5 +132,5 @@ def _tell(what: str, message: str, error: Exception) -> None:
     raise error
 
 
-AT_ONCE: Final = Deferred((), None, _tell)
+AT_ONCE: Final = Deferred((), None, lambda: 0, _tell)
 """Has nothing wait."""

@@ -163,7 +163,7 @@ class Wired:
     def _wire_services(self, origin: Origin) -> None:
         settings, recorder, store, clock, ids = self.settings, self.recorder, self.store, self.clock, self._ids
         zone = settings.timezone if store is None else store.definitions.timezone
-        self._deferred = Deferred(COMMANDS, self.forwarder, recorder.fault)
+        self._deferred = Deferred(COMMANDS, self.forwarder, clock, recorder.fault)
         self._machine = MachineHistory(self.sampler.fresh, store, clock, zone)
         self.infrastructure = InfrastructureService(
             self.sampler,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,13 +16,15 @@ from otel_measure.commands import COMMANDS
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records.kinds import ServiceState
 from otel_measure.store.late import LateStore
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.spools import SpooledBatch
 from otel_measure.store.types.users import Erasure
 from otel_measure.wiring import Wired
 from tests.closing import closed_later
-from tests.facts import NOON, SECOND
+from tests.facts import HERE, NOON, SECOND
 from tests.store.asking import asked
 
 ANSWERS = ["yes"] * 40 + ["no"] * 40
@@ -80,6 +83,19 @@ class ShopHost:
         assert self.process.forwarder is not None
         assert self.process.recorder.flush()
         assert self.process.forwarder.flush(30.0)
+
+    def forget_after(self, times: int) -> None:
+        """Have what waits be forgotten when it was delivered so often."""
+        assert self.process.forwarder is not None
+        spool, delivered = self.process.forwarder._spool, Counter[int]()
+        remove = spool.remove
+
+        def removing(batch: SpooledBatch) -> None:
+            delivered[batch.seq] += 1
+            if delivered[batch.seq] == times:
+                remove(batch)
+
+        self._monkeypatch.setattr(spool, "remove", removing)
 
     def known(self) -> list[object]:
         """Return all that the store was told, but for ids that are drawn."""
@@ -141,12 +157,14 @@ def later_calls(host: ShopHost) -> list[object]:
     return [host.call(act) for act in acts]
 
 
+@pytest.mark.parametrize("times", [1, 2])
 def test_what_is_set_while_the_store_is_away_comes_to_the_same(
-    host: ShopHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: ShopHost, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """The first half by a process that ends, the second by the next one of the host, which brings all of it.
 
-    The calls answer alike but for what the store alone knows: whether there was a link, and what an erasure removed.
+    It does so as well where each thing is done twice, since a process was killed before it could forget it. The calls
+    answer alike but for what the store alone knows: whether there was a link, and what an erasure removed.
     """
     near = ShopHost(None, monkeypatch)
     near.is_away = False
@@ -166,6 +184,7 @@ def test_what_is_set_while_the_store_is_away_comes_to_the_same(
     assert later_calls(host) == [*rest, None, pending, tracked, variant]
     assert host.kept == {kind.call for kind in COMMANDS}
     assert len(host.kept) == len(COMMANDS)
+    host.forget_after(times)
     host.deliver()
     assert host.known() == near.known()
     assert ["c-1", "e-1", "e-3"] in near.known()  # of "eve" what came after the erasure
@@ -196,3 +215,22 @@ def test_what_the_store_refuses_later_is_a_number_one_can_see(host: ShopHost) ->
     ]
     assert [each.key for each in asked(near, lambda m: m.experiments.experiments())] == ["t", "u"]
     assert process.users.export_user("v-1").ids == near.export("bob").ids
+
+
+def test_what_others_set_meanwhile_is_not_taken_back(host: ShopHost) -> None:
+    """A state that another host recorded later is no clock that was ahead, and a later end of a test decides."""
+    near, process = host.near, host.process
+    process.infrastructure.register_service("web")
+    near.register_service("test", "web", 99.0, NOON)
+    near.define_experiment(Experiment("t", "T", ("a", "b"), (0.5, 0.5), 1.0, NOON))
+    process.users.create_ab_test("T", ["a", "b"])
+    host.call(lambda p: p.infrastructure.record_service_down("web"))
+    host.call(lambda p: p.users.stop_ab_test("t", "b"))
+    later = host.clock() + SECOND
+    near.accept([ServiceState(id="up", ts=later, origin=HERE, service="web", state="up")])
+    near.stop_experiment("t", "a", later)
+    host.deliver()
+    (web,) = asked(near, lambda m: m.services.histories(0))
+    assert [change.state for change in web.changes] == ["down", "up"]
+    assert [each.served for each in asked(near, lambda m: m.experiments.experiments())] == ["a"]
+    assert host.faults == ["refused_stop_ab_test"]

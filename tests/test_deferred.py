@@ -20,12 +20,18 @@ class Desk:
         self.kept: list[bytes] = []
         self.is_full = False
         self.told: list[tuple[str, str]] = []
-        self.deferred = Deferred((SetText,), self, lambda what, message, error: self.told.append((what, message)))
+        self.deferred = Deferred(
+            (SetText,), self, lambda: 0, lambda what, message, error: self.told.append((what, message))
+        )
 
     @property
     def store(self) -> Store:
         """Itself, as the store that commands see."""
         return cast(Store, self)
+
+    def fault(self, what: str, message: str, error: Exception) -> None:
+        """Be told of a fault."""
+        self.told.append((what, message))
 
     def set_text(self, text: str) -> str:
         """Set something."""

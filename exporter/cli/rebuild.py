@@ -20,7 +20,8 @@ from otel_measure.store.places import shown
 def rebuild(timezone: str | None, store: str | None, as_json: bool) -> None:
     """Recompute roll-ups and totals from the facts, by the definitions of the settings and the time zone of the store.
 
-    Others can read meanwhile; writes wait. After a change of a definition, restart the processes that use the store.
+    Others can read meanwhile; writes wait. A store in ClickHouse answers nobody until it is done, and where the command
+    ends in the middle it is given again. After a change of a definition, restart the processes that use the store.
     """
     from otel_measure.store.engines import definitions_of
 

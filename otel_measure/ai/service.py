@@ -316,5 +316,6 @@ class AiModelService(ModelQuestions):
         """
         name, version = checks.text("model_name", model_name), checks.text("model_version", model_version)
         quality = self._quality_for("set_drift_reference")
-        self._recorder.settle() if window is not None else self._recorder.flush()
+        if window is not None:
+            self._recorder.settle()  # what was recorded until now is in it
         quality.set_reference((name, version), predictions, features, window)

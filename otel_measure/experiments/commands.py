@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
+
+import msgspec
 
 from otel_measure.deferred import Command
 from otel_measure.errors import Conflict, NotFound
@@ -59,12 +61,21 @@ class CreateTestCommand(Command[Experiment], frozen=True):
 
 
 class StopTestCommand(Command[Experiment], frozen=True):
-    """Stops a test at a time, microseconds; everybody gets one variant from then on."""
+    """Stops a test at a time, microseconds; everybody gets one variant from then on.
+
+    Attributes:
+        is_late: somebody may have stopped it after that time, who decides then.
+    """
 
     call: ClassVar[str] = "stop_ab_test"
     key: str
     served: str
     now: int
+    is_late: bool = False
+
+    def done_later(self, now: int) -> Self:
+        """Leave it to whoever stopped the test since the call."""
+        return msgspec.structs.replace(self, is_late=True)
 
     def apply(self, store: Store) -> Experiment:
         """Stop it; return what it is now."""
@@ -72,6 +83,10 @@ class StopTestCommand(Command[Experiment], frozen=True):
         if experiment is None:
             raise NotFound("test", self.key)
         check_variant(experiment, self.served)
+        if self.is_late and experiment.stopped is not None and experiment.stopped > self.now:
+            if experiment.served != self.served:
+                raise Conflict(f"test {self.key!r} was stopped later, with the winner {experiment.served!r}")
+            return experiment
         return store.stop_experiment(self.key, self.served, self.now)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import msgspec
 
@@ -111,7 +111,7 @@ class ServiceStateCommand(_RecordingCommand, frozen=True):
 
     Attributes:
         state: what is recorded.
-        now: of the call, microseconds.
+        now: when it is recorded, microseconds.
         is_now: it is how the service is now, so that a state ahead of the clock, which says otherwise, is revoked.
     """
 
@@ -119,6 +119,10 @@ class ServiceStateCommand(_RecordingCommand, frozen=True):
     state: ServiceState
     now: int
     is_now: bool
+
+    def done_later(self, now: int) -> Self:
+        """Revoke nothing that others have recorded since the call."""
+        return msgspec.structs.replace(self, now=max(self.now, now))
 
     def apply(self, store: Store) -> TakenRecords:
         """Record it, and what it revokes; durable."""

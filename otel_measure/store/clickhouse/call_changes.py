@@ -56,6 +56,9 @@ class CallPartChanges:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self._parts: dict[PartName, _SeenPart] | None = None
         self._changed: dict[int, int] = {}  # when five minutes begin → their last change; the last one stands last
         self._known_after = self._last
@@ -64,6 +67,15 @@ class CallPartChanges:
         """Begin anew: the parent may have been half-way."""
         self._last += 1
         self._reset()
+
+    def count_by(self, definitions: Definitions) -> None:
+        """Begin anew where these are others: calls lie in other days by them."""
+        with self._lock:
+            if definitions == self._definitions:
+                return
+            self._definitions = definitions
+            self._last += 1
+            self._forget()
 
     def changes(self, since: int | None) -> CallChanges:
         """Return what changed since a change; see `StoredModels.changes`. Changes of before are of this process.

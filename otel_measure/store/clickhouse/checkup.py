@@ -5,14 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.tables import LOG
-from otel_measure.store.clickhouse.writing import refuse_other_tables
+from otel_measure.store.clickhouse.writing import (
+    first_definitions,
+    is_half_rebuilt,
+    kept_definitions,
+    refuse_other_tables,
+)
+from otel_measure.store.sqlite.kept import rebuild_command, told, ways_out
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
+Checks: TypeAlias = tuple[tuple[str, Callable[[ClickHouseDatabase], Finding]], ...]
 _TESTED: Final = (26, 7)
 _NEEDED: Final = "SELECT, INSERT, ALTER, CREATE, DROP"
 _CLOCK_S: Final = 2.0
@@ -21,8 +29,12 @@ _MANY_PARTS: Final = 300
 _GIB: Final = 2**30
 
 
-def checks(url: str) -> tuple[StoreCheck, ...]:
+def checks(url: str, definitions: Definitions) -> tuple[StoreCheck, ...]:
     """Return what `doctor` is to look at; of a server that does not answer, or let us in, that alone.
+
+    Args:
+        url: of the database.
+        definitions: by which the settings have the store counted.
 
     Raises:
         ConfigurationError: it is no URL of ours, or the client is not installed.
@@ -32,7 +44,8 @@ def checks(url: str) -> tuple[StoreCheck, ...]:
     except StoreUnavailable as fault:
         refused = wrong(fault.what, fault.way_out)
         return (StoreCheck("store", lambda: refused),)
-    return tuple(StoreCheck(name, partial(_looked, url, look)) for name, look in _CHECKS)
+    looks: Checks = (*_CHECKS, ("store definitions", partial(_definitions, definitions)))
+    return tuple(StoreCheck(name, partial(_looked, url, look)) for name, look in looks)
 
 
 def _looked(url: str, look: Callable[[ClickHouseDatabase], Finding]) -> Finding:
@@ -126,7 +139,19 @@ def _writable(database: ClickHouseDatabase) -> Finding:
     return ok(f"{database.name} takes writes")
 
 
-_CHECKS: Final[tuple[tuple[str, Callable[[ClickHouseDatabase], Finding]], ...]] = (
+def _definitions(wanted: Definitions, database: ClickHouseDatabase) -> Finding:
+    if not database.has_table(LOG.name):
+        return ok("there is no store yet")
+    keeps = kept_definitions(database)
+    if is_half_rebuilt(database):
+        command = rebuild_command(keeps.differences(first_definitions(database)))
+        return wrong("it is being counted by other definitions", f"wait; if nobody runs it any more, run {command}")
+    if differences := wanted.differences(keeps):
+        return wrong(told(differences), ways_out(differences))
+    return ok("counted by the definitions of the settings")
+
+
+_CHECKS: Final[Checks] = (
     ("store", _server),
     ("store grants", _grants),
     ("store clock", _clock),

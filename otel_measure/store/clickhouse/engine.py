@@ -36,7 +36,7 @@ def _open(settings: Settings, definitions: Definitions | None, *, outbox: bool, 
 
 
 def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, ...]:
-    return checks(str(settings.store))
+    return checks(str(settings.store), definitions)
 
 
 def _restore(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:

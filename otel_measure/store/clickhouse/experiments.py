@@ -97,8 +97,8 @@ class ClickHouseExperimentQuestions:
         self._number_of = number_of
 
     def counted_by(self, start: int, end: int) -> CountedBy:
-        """Return by which definitions persons in tests are counted: every answer is made anew, by those of now."""
-        return "current"
+        """Return by which definitions persons in tests are counted: those whose facts are gone stay as they were."""
+        return self._replica.counted_by(start, end)
 
     def experiments(self, key: str | None = None) -> list[Experiment]:
         """Return every definition (or that of one key, if there is one), the oldest first."""

@@ -47,11 +47,17 @@ class FinalCallsMover:
             pass
 
     def _move_batch(self, before: int) -> bool:
-        """Move some of those before a time; return whether there were any."""
+        """Move some of those before a time; return whether there were any.
+
+        None while facts are counted anew; what was written when that began is looked for once more (`rewriting`).
+        """
         number, has_begun, calls = self._state.do(BeginFinalCalls(before, IDS_AT_ONCE))
+        begun, recounted_by = self._state.ask(lambda replica: (replica.removals_begun, replica.recounted_by))
+        if recounted_by is not None:
+            return False
         if has_begun:
             self._write(number, calls)
-            self._state.do(EndFinalCalls(number))
+            self._state.do(EndFinalCalls(number, begun))
         return has_begun
 
     def _write(self, number: int, calls: Sequence[Inference]) -> None:

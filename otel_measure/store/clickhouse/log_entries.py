@@ -53,6 +53,8 @@ OPERATIONS: Final[tuple[type[OperationStruct], ...]] = (
     upkeep_operations.BeginFinalCalls,
     upkeep_operations.EndFinalCalls,
     upkeep_operations.SweepState,
+    upkeep_operations.BeginRebuild,
+    upkeep_operations.EndRebuild,
 )
 
 _any_operation: Any = reduce(or_, OPERATIONS)

@@ -69,7 +69,13 @@ class ClickHouseMoment:
         service = self._where.service if self._is_narrowed else None
         rules = self._by.definitions
         return ClickHouseUserQuestions(
-            self._database, rules, dict(self._merged), self.environment, service, self._state.horizon
+            self._database,
+            rules,
+            dict(self._merged),
+            self.environment,
+            service,
+            self._state.horizon,
+            self._state.users.counted_by,
         )
 
     @property

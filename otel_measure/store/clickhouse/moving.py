@@ -30,6 +30,8 @@ from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTab
 from otel_measure.store.clickhouse.writing import (
     FactWriter,
     create,
+    first_definitions,
+    is_half_rebuilt,
     keep,
     kept_definitions,
     last_kept,
@@ -219,13 +221,15 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress, is_
         is_alike: raises where the store at a place answers otherwise than the source.
 
     Raises:
-        StoreError: the file is there, or not all facts arrived; or somebody wrote to the store while it was moved, and
-            again while it was moved anew.
+        StoreError: the file is there, not all facts arrived, or retention is at work; or somebody wrote to the store
+            while it was moved, and again while it was moved anew.
         StoreUnavailable: the server does not answer; to begin again goes on.
     """
     if os.path.lexists(target):
         raise StoreError(f"{target} is there already: name a file that is not")
     refuse_half_moved(database)
+    if is_half_rebuilt(database):
+        raise StoreError(f"the store in the database {database.name} is being counted anew: complete that before")
     unfinished, begun_at = (target.with_name(f"{target.name}{_OUT}{end}") for end in ("", ".at"))
     for _ in range(_ROUNDS):
         expected, waiting, at = _begin(database, unfinished, begun_at)
@@ -243,13 +247,12 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
 
     A file that was begun earlier, of another moment, is put away: its small state is no more that of the store.
     """
-    definitions = kept_definitions(database)
-    with closing(
-        ReplicatedState(OperationLog(database), Replica(definitions, store_key(database)), Snapshots(database))
-    ) as state:
+    replica = Replica(first_definitions(database), store_key(database))
+    with closing(ReplicatedState(OperationLog(database), replica, Snapshots(database))) as state:
         at = state.snapshot().position
         expected, waiting = state.ask(lambda replica: (count_facts(replica), _waiting(replica)))
         final_calls = state.ask(lambda replica: replica.final_calls)
+        _refuse_half_swept(database, state.ask(lambda replica: replica.horizon))
         if not unfinished.exists() or not begun_at.exists() or begun_at.read_text("ascii") != str(at):
             unfinished.unlink(missing_ok=True)
             state.ask(lambda replica: replica.write_to(unfinished))
@@ -257,6 +260,16 @@ def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tu
     for table in FACT_TABLES:
         expected[table.name] += _count(database.hiding, table, _ended(table, final_calls))
     return expected, waiting, at
+
+
+def _refuse_half_swept(database: ClickHouseDatabase, horizon: int) -> None:
+    """Refuse a store from which retention has not yet removed all that it is about to: no file takes that in."""
+    before = f"ts < fromUnixTimestamp64Micro({horizon:d})"
+    if horizon and any(_count(database.hiding, table, before) for table in FACT_TABLES):
+        raise StoreError(
+            f"retention is at work in the database {database.name}, or ended half-way: leave `otel-measure serve`"
+            " running on it until facts that are too old are gone, stop it, and give the command again"
+        )
 
 
 def _waiting(store: SqliteStore) -> int:

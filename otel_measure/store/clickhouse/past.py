@@ -81,6 +81,11 @@ def kept_from(database: ClickHouseDatabase) -> int:
     return int(last) + 1 if n else 0
 
 
+def note_past(database: ClickHouseDatabase, day: int, version: int) -> None:
+    """Say that a day is past, and of which version is what is kept of it: from now on its facts count no more."""
+    database.insert(PAST_DAY.name, {"day": [day], "version": [version]})
+
+
 class PastKeeper:
     """Keeps what facts said of persons.
 
@@ -126,7 +131,7 @@ class PastKeeper:
             self._copy(day, version, before)
             # Whoever is erased from here on is removed from what is kept as well.
             if self._being_erased().begun == before.begun:
-                self._database.insert(PAST_DAY.name, {"day": [day], "version": [version]})
+                note_past(self._database, day, version)
                 return
         raise StoreUnavailable("clickhouse", "persons are erased faster than a day is kept", "try again")
 

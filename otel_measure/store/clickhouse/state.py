@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from math import inf
 from typing import Any, TypeVar
 
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.log import BEGINNING, LogEntry, OperationLog
 from otel_measure.store.clickhouse.log_entries import decoded, encoded
@@ -166,6 +167,22 @@ class ReplicatedState:
     def final_calls(self) -> int:
         """The last batch of told calls that has gone to the facts, as far as this process has heard."""
         return self._replica.final_calls
+
+    @property
+    def definitions(self) -> Definitions:
+        """By which definitions the store is counted, as far as this process has heard."""
+        self._have_heard()
+        return self._replica.definitions
+
+    @property
+    def recounted_by(self) -> Definitions | None:
+        """By which others it is being counted anew, as far as this process has heard; `None` where it is not."""
+        self._have_heard()
+        return self._replica.recounted_by
+
+    def _have_heard(self) -> None:
+        if not self._ended:
+            self.sync()
 
     def before_fork(self) -> None:
         """Let no operation be half-way while the process is copied."""

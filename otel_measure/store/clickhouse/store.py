@@ -36,6 +36,7 @@ from otel_measure.store.clickhouse.upkeep_operations import receipt_of
 from otel_measure.store.clickhouse.writing import (
     FactWriter,
     create,
+    first_definitions,
     kept_definitions,
     refuse_half_moved,
     store_key,
@@ -66,7 +67,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     Args:
         database: of the store, created.
-        definitions: by which it is counted; the database keeps the same.
+        definitions: by which it is counted; the database keeps the same. Rebuilt by others, it is by these.
         environment: that answers are about where no question names one.
         notes_outbox: note what is accepted as what is to leave by OTLP.
         now_us: the wall clock, microseconds: who of two that write the same id at the same time was the first.
@@ -85,13 +86,14 @@ class ClickHouseStore(ClickHouseUpkeep):
         monotonic: Callable[[], float] = since_boot_s,
         limits: KeptDays = DEFAULT_DAYS,
     ) -> None:
-        self._definitions = definitions
         self._environment = environment
         self._monotonic = monotonic
         self._last_heartbeat: Heartbeat | None = None
         self._doubts_clock = False
         key, snapshots = store_key(database), Snapshots(database)
-        state = ReplicatedState(OperationLog(database.prompt), Replica(definitions, key), snapshots, monotonic)
+        replica = Replica(first_definitions(database), key)
+        state = ReplicatedState(OperationLog(database.prompt), replica, snapshots, monotonic)
+        self._call_changes = CallPartChanges(database, definitions)
         self._accepting = FactWriter(database.prompt, definitions, now_us)
         writer = FactWriter(database, definitions, now_us)
         super().__init__(database, state, WrittenBy(definitions, key), writer, snapshots, limits)
@@ -99,7 +101,6 @@ class ClickHouseStore(ClickHouseUpkeep):
         self._seen: set[Origin | ModelKey] = set()
         self._now_us = now_us
         self._totals = FactTotals(database, state)
-        self._call_changes = CallPartChanges(database, definitions)
         self._leaving = LeavingFacts(database, state) if notes_outbox else None
         self.alerts: Final = ClickHouseAlertWriter(self._state)
 
@@ -142,7 +143,7 @@ class ClickHouseStore(ClickHouseUpkeep):
     @property
     def definitions(self) -> Definitions:
         """By which definitions this process counts."""
-        return self._definitions
+        return self._by.definitions
 
     # ------------------------------------------------------------ facts
 
@@ -212,7 +213,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def stop_experiment(self, key: str, served: str, now: int) -> Experiment:
         """Count no more for a test that there is, and give everybody one variant; after all that was accepted of it."""
-        latest = latest_in_test(self._database, self._definitions, key)
+        latest = latest_in_test(self._database, self.definitions, key)
         return self._state.do(operations.StopExperiment(key, served, now if latest is None else max(now, latest + 1)))
 
     def register_service(self, environment: str, name: str, sla_target: float, now: int) -> RegisteredService:
@@ -249,6 +250,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def take_tellings(self, told: Sequence[Telling]) -> TakenTellings:
         """Take in what tells of single calls; each call counts once, whoever tells of it and in whatever order."""
+        self._follow()
         with rejecting():
             taken = self._told.take(told)
         if self._leaving is not None:
@@ -275,6 +277,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         where = where.with_default(self._environment)
         self._totals.name_missing()
         with self._state.asking(where) as state:
+            self._follow()
             by = self.written_by(state)
             hides = any(receipt_of(key) is not None for key in state.removals)
             database = self._database.hiding if hides else self._database
@@ -282,18 +285,10 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     # ------------------------------------------------------------ upkeep
 
-    def rebuild(self, definitions: Definitions | None = None) -> None:
-        """Nothing is to be counted anew: settled days say what their facts say. Other definitions are refused.
-
-        Raises:
-            StoreUnavailable: other definitions are asked for.
-        """
-        if definitions is not None and definitions != self._definitions:
-            raise StoreUnavailable(
-                "definitions",
-                f"{self._database.name} has rows that were written by its definitions",
-                "write the facts to a database of other definitions",
-            )
+    def _count_by(self, definitions: Definitions) -> None:
+        super()._count_by(definitions)
+        self._accepting.count_by(definitions)
+        self._call_changes.count_by(definitions)
 
     def is_updating(self) -> bool:
         """Tell that nothing is: days that are not settled are read from facts."""
@@ -327,6 +322,7 @@ class ClickHouseStore(ClickHouseUpkeep):
 
     def check(self) -> None:
         """Raise `StoreUnavailable` when a write would fail now; after one that did, write and see."""
+        self._follow()
         self._database.prompt.check()
         if self._database.prompt.has_refused:
             self._state.do(operations.SeeNames((), ()))

@@ -60,11 +60,19 @@ class AgeSweeper:
         Raises:
             StoreUnavailable: the server has not done all of it; to do it again completes it.
         """
+        self.remove_noted()
+        return sum(self._remove(table, day) for table in FACT_TABLES)
+
+    def remove_noted(self) -> None:
+        """Complete what somebody has begun to remove.
+
+        Raises:
+            StoreUnavailable: the server has not done all of it; to do it again completes it.
+        """
         for key in self._notes.removals():
             if (of := partition_of(key)) is not None:
                 self._drop(*of)
                 self._notes.end_removal(key)
-        return sum(self._remove(table, day) for table in FACT_TABLES)
 
     def _remove(self, table: FactTable, day: int) -> int:
         rows = self._database.rows(

@@ -84,6 +84,10 @@ class ToldCalls:
             return 0
         return self._state.do(operations.CountSignals(now, interpretation.meanings))
 
+    def remove_recorded(self) -> None:
+        """Remove what was recorded of any call that others told of as well."""
+        self._remove(self._recorded(self._state.ask(lambda replica: replica.all_told_calls())))
+
     def _recorded(self, ids: Sequence[str]) -> set[str]:
         """Return those of some ids that are calls among the facts."""
         by_number = {id_number(key): each for key, each in zip(id_keys(ids), ids, strict=True)} if ids else {}

@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from otel_measure.definitions.days import DAY_US
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
+from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.alert_operations import TakeLease
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, person_numbers
@@ -19,11 +21,13 @@ from otel_measure.store.clickhouse.exporting import export
 from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.part_sums import packed_sums
 from otel_measure.store.clickhouse.past import PastKeeper
+from otel_measure.store.clickhouse.rebuilding import half_rebuilt, rebuild
+from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.settling import BeingErased, DaySettler
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.sweeping import AgeSweeper
-from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, INFERENCE, NPS_RESPONSE
+from otel_measure.store.clickhouse.tables import AB_CONVERSION, EVENT, EXPOSURE, FACT_TABLES, INFERENCE, NPS_RESPONSE
 from otel_measure.store.clickhouse.upkeep_operations import (
     BeginRemoval,
     EndRemoval,
@@ -34,7 +38,7 @@ from otel_measure.store.clickhouse.upkeep_operations import (
     key_of,
     receipt_of,
 )
-from otel_measure.store.clickhouse.writing import FactWriter
+from otel_measure.store.clickhouse.writing import FactWriter, is_half_rebuilt, refuse_half_moved, was_rebuilt
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.moment import SqliteMoment
 from otel_measure.store.sqlite.replica import Replica
@@ -138,14 +142,55 @@ class ClickHouseUpkeep:
         self._writer = writer
         self._limits = limits
         self._notes = RemovalNotes(state)
-        self._remover = PersonRemover(database, by)
         self._snapshots = snapshots
         self._mover = FinalCallsMover(database, state, lambda: state.ask(self.written_by))
         self._masking = _NO_MASKING
-        self._settler = DaySettler(database, by.definitions, self._being_erased)
         self._failed_at: dict[int, int] = {}
-        self._past = PastKeeper(database, by.definitions, self._being_erased, self._merged)
         self._known_epochs: tuple[str | None, Mapping[bytes, int]] = (None, NOBODY_ERASED)
+        self._count_by(by.definitions)
+
+    # ------------------------------------------------------------ definitions
+
+    def rebuild(self, definitions: Definitions | None = None) -> None:
+        """Count by the definitions given, as all who use the store do from then on.
+
+        By those of the store nothing is to be counted anew: settled days say what their facts say.
+
+        Raises:
+            StoreError: see `rebuilding.rebuild`.
+        """
+        self._state.sync()
+        wanted = definitions or self._state.definitions
+        is_well = self._state.recounted_by is None and not is_half_rebuilt(self._database)
+        if wanted == self._state.definitions and is_well:
+            return
+        refuse_half_moved(self._database)
+        for key in self._notes.removals():
+            if (receipt := receipt_of(key)) is not None:
+                self._remove_rows(receipt)
+        AgeSweeper(self._database, self._notes).remove_noted()
+        rebuild(self._database, self._state, wanted, self._merged)
+        self._follow()
+
+    def _follow(self) -> bool:
+        """Count by the definitions of the store, as far as this process has heard; return whether they were others.
+
+        Raises:
+            StoreUnavailable: it is being counted anew by others.
+        """
+        if (by := self._state.recounted_by) is not None:
+            raise half_rebuilt(self._database, self._state, by)
+        if self._state.definitions == self._by.definitions:
+            return False
+        self._count_by(self._state.definitions)
+        return True
+
+    def _count_by(self, definitions: Definitions) -> None:
+        self._by = self._by._replace(definitions=definitions)
+        self._writer.count_by(definitions)
+        self._remover = PersonRemover(self._database, self._by)
+        self._settler = DaySettler(self._database, definitions, self._being_erased)
+        self._past = PastKeeper(self._database, definitions, self._being_erased, self._merged)
 
     # ------------------------------------------------------------ erasure
 
@@ -154,6 +199,8 @@ class ClickHouseUpkeep:
 
         When it returns no question sees the person any more; in a large store the server goes on for minutes.
         """
+        self._state.sync()
+        self._follow()
         erasure = self._state.do(Erase(user_id, now))
         receipts, counts = self._of_the_same_ids(erasure.receipt), Counter[str]()
         is_remembered = self._remover.are_remembered(self._numbers(receipts))
@@ -203,6 +250,7 @@ class ClickHouseUpkeep:
         here for long: what it is at is looked at again.
         """
         waiting = self._state.ask(lambda replica: replica.waiting_erasures())
+        self._follow()
         removed = {each.receipt for each in waiting if self._remover.are_removed(self._numbers([each.receipt]))}
         self._end_removals(removed)
         masked = [each for each in waiting if each.masked_at and each.receipt in removed]
@@ -248,18 +296,20 @@ class ClickHouseUpkeep:
     def export(self, user_id: str) -> UserExport:
         """Return all that is stored of a person."""
         known, by = self._state.ask(lambda replica: (replica.export(user_id), self.written_by(replica)))
+        self._follow()
         return export(self._database, by, known)
 
     def admitted(self, records: Sequence[Record]) -> Admitted:
         """Return which records may be kept."""
         (kept, receipts), epochs = self._state.ask(lambda replica: (replica.admitted(records), self._epochs(replica)))
+        self._follow()
         for i in self._remover.refused(kept, epochs.keys()) if epochs else ():
             receipts[i] = ERASED
         return Admitted(kept, receipts, epochs)
 
     def written_by(self, state: Replica | SqliteMoment) -> WrittenBy:
         """Return by what rows are written now."""
-        return self._by._replace(epochs=self._epochs(state))
+        return self._by._replace(definitions=self._state.definitions, epochs=self._epochs(state))
 
     def _epochs(self, state: Replica | SqliteMoment) -> Mapping[bytes, int]:
         known, epochs = self._known_epochs
@@ -279,6 +329,8 @@ class ClickHouseUpkeep:
 
         One that the server failed at keeps no other one waiting.
         """
+        self._state.sync()
+        self._follow()
         tried_since = now - _TRIED_AGAIN_US
         days = [each for each in self._settler.unsettled(now) if self._failed_at.get(each.day, 0) <= tried_since]
         if not days or not self._state.do(TakeLease("settling", holder, now, now + _SETTLING_US)):
@@ -294,6 +346,8 @@ class ClickHouseUpkeep:
         begun, keys, erasures = self._state.ask(
             lambda replica: (replica.removals_begun, replica.removals(), replica.erasures())
         )
+        if self._follow():
+            raise StoreUnavailable("rebuilding", f"{self._database.name} was counted anew meanwhile", "try again")
         receipts = {receipt for key in keys if (receipt := receipt_of(key)) is not None}
         return BeingErased(begun, numbers_of(((each.receipt, each.users) for each in erasures), receipts))
 
@@ -301,6 +355,8 @@ class ClickHouseUpkeep:
 
     def sweep(self, now: int) -> int:
         """Apply retention where `now` is believed; return the facts removed."""
+        self._state.sync()
+        self._follow()
         removed = self._state.do(SweepState(now, *self._limits))
         if removed is None:
             return 0
@@ -315,10 +371,13 @@ class ClickHouseUpkeep:
         return removed
 
     def _remove_doubles(self, now: int) -> None:
-        """Remove, once a day, what writers that died left double lately."""
+        """Remove, once a day, what writers that died left double lately, or as it was before the store was rebuilt."""
         if self._state.do(TakeLease("doubles", secrets.token_hex(8), now, now + DAY_US)):
             today = self._by.definitions.day_of(now)
             self._writer.remove_doubles(today - _DOUBLES_DAYS + 1, today)
+            if was_rebuilt(self._database):
+                for table in FACT_TABLES:
+                    rewrite(self._database, table, self._by.definitions)
 
     def take_snapshot(self) -> None:
         """Write down what the log has come to, and have the log without the entries of before."""

@@ -1,9 +1,10 @@
-"""Operations on the small state that removals need: what is gone, and what it had added."""
+"""Operations on the small state for removals, and for counting anew: what is gone, and by what the rest is counted."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.clickhouse.operation import OperationStruct
 from otel_measure.store.clickhouse.part_sums import unpacked_sums
 from otel_measure.store.sqlite.final_calls import FinalCalls
@@ -89,13 +90,35 @@ class BeginFinalCalls(OperationStruct, frozen=True):
 
 
 class EndFinalCalls(OperationStruct, frozen=True):
-    """They are there."""
+    """They are there, unless facts were counted anew, or removed, more often than so many times: some may be gone."""
 
     number: int
+    begun: int | None = None
 
     def apply(self, replica: Replica) -> None:
         """Take them out of the state."""
-        replica.end_final_calls(self.number)
+        if self.begun in (None, replica.removals_begun):
+            replica.end_final_calls(self.number)
+
+
+class BeginRebuild(OperationStruct, frozen=True):
+    """Facts are about to be counted by other definitions; see `rebuilding`."""
+
+    definitions: str
+
+    def apply(self, replica: Replica) -> bool:
+        """Note it, unless facts are being removed."""
+        return replica.begin_recount(Definitions.from_json(self.definitions))
+
+
+class EndRebuild(OperationStruct, frozen=True):
+    """They are counted by these."""
+
+    definitions: str
+
+    def apply(self, replica: Replica) -> None:
+        """Count what the small state has by them as well."""
+        replica.end_recount(Definitions.from_json(self.definitions))
 
 
 class SweepState(OperationStruct, frozen=True):

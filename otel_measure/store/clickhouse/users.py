@@ -8,7 +8,7 @@ retention removed. Users that are one person become it while the question is ask
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,7 @@ class ClickHouseUserQuestions:
         environment: whose events and answers are counted.
         service: those of it alone; `None` for all.
         horizon: time before which facts may have been removed, microseconds; 0 when none were.
+        counted_by: returns by which definitions [start, end) is counted.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class ClickHouseUserQuestions:
         environment: str,
         service: str | None = None,
         horizon: int = 0,
+        counted_by: Callable[[int, int], CountedBy] = lambda start, end: "current",
     ) -> None:
         self.environment = environment
         self._database = database
         self._definitions = definitions
+        self._counted_by = counted_by
         self._merged = merged
         self._first_with_facts = definitions.day_of(horizon - 1) + 1 if horizon else 0
         self._of = {"environment": environment, "service": service or "", "every": service is None}
@@ -63,8 +66,8 @@ class ClickHouseUserQuestions:
         self._answers = PersonAnswers(questions)
 
     def counted_by(self, start: int, end: int) -> CountedBy:
-        """Return by which definitions persons are counted: every answer is made anew, by those of now."""
-        return "current"
+        """Return by which definitions persons are counted: what facts that are gone said stays as it was counted."""
+        return self._counted_by(start, end)
 
     def expect(self, active: Iterable[Days], steps: Iterable[Days] = ()) -> None:
         """Be told of which days it is about to be asked who was active, and of which steps everything else."""

@@ -9,6 +9,10 @@ A part of a table is written whole or not at all, and a batch has as many parts 
 half-way, what is there is as good as what is not: the sender, who got no answer, sends it again, and what is missing
 is added. A writer that died between its insert and its second look may leave a double behind if nobody sends that id
 again; `remove_doubles` finds those.
+
+That second look also tells whether the store is counted by other definitions meanwhile. Then whoever rewrites the rows
+of before may have missed those just written, or have taken them away: the writer rewrites them itself, and where any is
+gone they are not stored.
 """
 
 from __future__ import annotations
@@ -18,21 +22,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.errors import StoreError
+from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.ranks import rank_of_time
+from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
 from otel_measure.store.clickhouse.tables import EVENT, FACT_TABLES, LOG, FactTable
+from otel_measure.store.sqlite.kept import told, ways_out
 from otel_measure.store.types.facts import ACCEPTED, DUPLICATE, Receipt
 
 _KEY: Final = "tombstone key"
 _DEFINITIONS: Final = "definitions"
+_REBUILT_BY: Final = "rebuilt by"  # is kept before the first row is rewritten
+_REBUILT: Final = "rebuilt"  # the same, when the last one is
 _MOVING_FROM: Final = "moving from"
 _MOVED: Final = ""
+_COUNTED_OTHERWISE: Final = (
+    f"SELECT toUInt128(0), toUInt64(0) WHERE (SELECT value FROM {{db}}.kept WHERE name = '{_REBUILT_BY}'"
+    " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1) != {by:String}"
+)
 
 
 class _Row(NamedTuple):
@@ -57,6 +69,10 @@ class FactWriter:
         self._database = database
         self._by = WrittenBy(definitions, store_key(database))
         self._now_us = now_us
+
+    def count_by(self, definitions: Definitions) -> None:
+        """Write by other definitions from now on."""
+        self._by = self._by._replace(definitions=definitions)
 
     def accept(self, records: Sequence[Record], epochs: Mapping[bytes, int] = NOBODY_ERASED) -> list[Receipt]:
         """Write the records not seen before, and say of each whether it was one.
@@ -130,16 +146,26 @@ class FactWriter:
     def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
         """Leave each of the ids once, and return those of which another writer's row stays."""
         others: set[int] = set()
+        mine = (rank, rank + 1)  # written by us, and rewritten
         for some in id_chunks(ids):
             rows = self._database.rows(
                 f"SELECT id, count() AS n FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}"
-                f" GROUP BY id HAVING n > 1 OR max(rank) != {rank:d} ORDER BY id"
+                f" GROUP BY id HAVING n > 1 OR max(rank) NOT IN {mine} UNION ALL {_COUNTED_OTHERWISE}",
+                by=self._by.definitions.to_json(),
             )
             # Of rows of one day and user the server may have merged both before we looked: the one that stays counts.
             others.update(number for number, n in rows if n == 1)
-            if doubles := [number for number, n in rows if n > 1]:
-                others.update(row.id for row in self._keep_first(table, doubles) if row.rank != rank)
+            if doubles := sorted(number for number, n in rows if n > 1):
+                others.update(row.id for row in self._keep_first(table, doubles) if row.rank not in mine)
+            if any(n == 0 for _, n in rows):
+                self._rewrite(table, some)
         return others
+
+    def _rewrite(self, table: FactTable, ids: Sequence[int]) -> None:
+        rewrite(self._database, table, kept_definitions(self._database), f"id IN {in_ids(ids)}")
+        if len(self._known(table, ids)) < len(ids):
+            what = f"{self._database.name} was counted by other definitions meanwhile"
+            raise StoreUnavailable("rebuilding", what, "it is tried again by itself")
 
     def _doubles(self, table: FactTable, of_ids: str) -> list[int]:
         rows = self._database.rows(
@@ -187,10 +213,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
-        there = ", ".join(f"{one.field}={one.kept!r}, the settings say {one.wanted!r}" for one in differences)
-        raise StoreError(
-            f"the store in the database {database.name} keeps {there}: use its definitions, or another database"
-        )
+        raise StoreError(f"the store in the database {database.name} {told(differences)}: {ways_out(differences)}")
 
 
 def sync_facts(database: ClickHouseDatabase) -> None:
@@ -263,8 +286,38 @@ def refuse_half_moved(database: ClickHouseDatabase) -> None:
 
 
 def kept_definitions(database: ClickHouseDatabase) -> Definitions:
-    """Return by which definitions a store is counted."""
+    """Return by which definitions a store is counted, or is being counted anew."""
+    rebuilt_by = last_kept(database, _REBUILT_BY)
+    return first_definitions(database) if rebuilt_by is None else Definitions.from_json(rebuilt_by)
+
+
+def first_definitions(database: ClickHouseDatabase) -> Definitions:
+    """Return by which definitions a store was counted when its log began, which says since when by others.
+
+    Raises:
+        StoreError: there is no store.
+    """
     return Definitions.from_json(first_kept(database, _DEFINITIONS))
+
+
+def note_rebuilding(database: ClickHouseDatabase, definitions: Definitions) -> None:
+    """Note that rows are about to be rewritten by other definitions: whoever writes one from now on is told so."""
+    keep(database, _REBUILT_BY, definitions.to_json())
+
+
+def note_rebuilt(database: ClickHouseDatabase, definitions: Definitions) -> None:
+    """Note that all rows were rewritten."""
+    keep(database, _REBUILT, definitions.to_json())
+
+
+def was_rebuilt(database: ClickHouseDatabase) -> bool:
+    """Tell whether rows of a store were ever rewritten."""
+    return last_kept(database, _REBUILT_BY) is not None
+
+
+def is_half_rebuilt(database: ClickHouseDatabase) -> bool:
+    """Tell whether rows of a store are being rewritten, or were when whoever did it ended."""
+    return last_kept(database, _REBUILT_BY) != last_kept(database, _REBUILT)
 
 
 def store_key(database: ClickHouseDatabase) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -222,15 +222,20 @@ def told(differences: Iterable[ChangedDefinition]) -> str:
     return f"keeps {there}, the settings say {here}"
 
 
-def ways_out(differences: Iterable[ChangedDefinition]) -> str:
+def ways_out(differences: Sequence[ChangedDefinition]) -> str:
     """Return the two ways out: the settings as the store was counted, or the store as the settings say."""
     back = ", ".join(f"{d.field}={_shown(d.kept)}" for d in differences)
+    return f"set {back} or run {rebuild_command(differences)}"
+
+
+def rebuild_command(differences: Iterable[ChangedDefinition]) -> str:
+    """Return the command that counts a store by what is wanted."""
     zone = "".join(f" --timezone {d.wanted}" for d in differences if d.field == "timezone")
     others = " ".join(
         f"OTEL_MEASURE_{d.field.upper()}={d.wanted}" for d in differences if d.field in SETTABLE - {"timezone"}
     )
     with_others = f" with {others}" if others else ""
-    return f"set {back} or run `otel-measure rebuild{zone}`{with_others}"
+    return f"`otel-measure rebuild{zone}`{with_others}"
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a store knows of facts that another one keeps: whose were removed there, and what they had added to totals."""
+"""What a store knows of facts that another one keeps: whose were removed, what they had added, what counts anew."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from otel_measure.definitions.totals import Sum, TotalKey
-from otel_measure.store.sqlite import totals
+from otel_measure.errors import StoreError
+from otel_measure.store.sqlite import kept, totals
 from otel_measure.store.sqlite.transaction import Transaction
 
 _BEING_REMOVED: Final = "being removed:"
 _REMOVALS: Final = "removals"
+_RECOUNTED_BY: Final = "recounted by"
 
 
 class WaitingErasure(NamedTuple):
@@ -35,17 +37,24 @@ def begin_removal(transaction: Transaction, key: str, sums: Mapping[TotalKey, Su
         transaction: of the store.
         key: says which facts; it is known until `end_removal`.
         sums: what they add.
+
+    Raises:
+        StoreError: facts are being counted anew: they would be copied and removed at once.
     """
     connection = transaction.connection
+    if recounted_by(connection) is not None:
+        raise StoreError("facts are being counted anew: none is removed meanwhile")
     name = _BEING_REMOVED + key
     is_new = connection.execute("INSERT OR IGNORE INTO meta VALUES (?, '')", (name,)).rowcount > 0
     if is_new:
-        connection.execute(
-            "INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (_REMOVALS,)
-        )
+        _note_beginning(connection)
         for table in ("total", "total_base"):
             totals.merge(connection, transaction.names, sums, into=table)
     return is_new
+
+
+def _note_beginning(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO meta VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET value = value + 1", (_REMOVALS,))
 
 
 def end_removal(connection: sqlite3.Connection, key: str) -> None:
@@ -62,9 +71,34 @@ def removals(connection: sqlite3.Connection) -> list[str]:
 
 
 def begun(connection: sqlite3.Connection) -> int:
-    """Return how many removals have ever begun."""
+    """Return how many removals have ever begun, and how often facts were counted anew."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_REMOVALS,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def begin_recount(connection: sqlite3.Connection, definitions: str) -> bool:
+    """Note by which definitions facts are being counted anew; return `False` while any are being removed.
+
+    Raises:
+        StoreError: they are by others.
+    """
+    by = recounted_by(connection)
+    if by is not None and by != definitions:
+        raise StoreError("the store is being counted anew by other definitions")
+    if by is None and not removals(connection):
+        _note_beginning(connection)
+        connection.execute("INSERT INTO meta VALUES (?, ?)", (_RECOUNTED_BY, definitions))
+    return recounted_by(connection) is not None
+
+
+def end_recount(connection: sqlite3.Connection) -> None:
+    """Note that all facts are counted anew."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (_RECOUNTED_BY,))
+
+
+def recounted_by(connection: sqlite3.Connection) -> str | None:
+    """Return by which definitions facts are being counted anew, `None` where they are not."""
+    return kept.value(connection, _RECOUNTED_BY)
 
 
 def waiting(connection: sqlite3.Connection) -> list[WaitingErasure]:

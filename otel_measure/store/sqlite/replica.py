@@ -13,7 +13,17 @@ from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.totals import Sum, TotalKey
 from otel_measure.records.ids import id_keys, id_text
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore, erasures, facts, final_calls, kept, kept_elsewhere, outbox, totals
+from otel_measure.store.sqlite import (
+    SqliteStore,
+    erasures,
+    facts,
+    final_calls,
+    kept,
+    kept_elsewhere,
+    outbox,
+    roll_ups,
+    totals,
+)
 from otel_measure.store.sqlite.chunks import rows_in
 from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.sqlite.copies import Copies
@@ -23,6 +33,7 @@ from otel_measure.store.sqlite.final_calls import FinalCalls
 from otel_measure.store.sqlite.kept_elsewhere import WaitingErasure
 from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.outbox import Expected
+from otel_measure.store.sqlite.recounting import in_place
 from otel_measure.store.sqlite.retention import Limits
 from otel_measure.store.sqlite.serialized import give_back_room, load, serialized, write_to
 from otel_measure.store.sqlite.transaction import Transaction
@@ -42,7 +53,7 @@ class Replica(SqliteStore):
     What it becomes depends on what it is told and in which order, and on nothing else.
 
     Args:
-        definitions: by which the store is counted.
+        definitions: by which the store was counted in its beginning.
         key: the secret of the keyed hashes of the store.
     """
 
@@ -76,6 +87,7 @@ class Replica(SqliteStore):
         load(self._database, contents)
         self._copies.forget()
         migrate(self._database)
+        self._definitions = kept.claim(self._database, None)
         self._names.clear()
 
     def write_to(self, target: Path) -> None:
@@ -137,6 +149,11 @@ class Replica(SqliteStore):
         """The last batch of calls that others told of which lies among the facts elsewhere; 0 for none."""
         with self._database.read() as connection:
             return final_calls.last_batch(connection)
+
+    def all_told_calls(self) -> list[str]:
+        """Return the ids of the calls that others told of."""
+        with self._database.read() as connection:
+            return [id_text(key) for (key,) in connection.execute("SELECT id FROM inference ORDER BY id")]
 
     def begin_final_calls(self, before: int, limit: int) -> FinalCalls:
         """Return the calls that others told of which are to go to the facts elsewhere; see `final_calls`."""
@@ -201,6 +218,38 @@ class Replica(SqliteStore):
         """How many removals have ever begun."""
         with self._database.read() as connection:
             return kept_elsewhere.begun(connection)
+
+    # ------------------------------------------------------------ counting anew
+
+    def begin_recount(self, definitions: Definitions) -> bool:
+        """Note by which definitions facts elsewhere are being counted anew; return `False` while any are removed.
+
+        Raises:
+            StoreError: they are by others.
+        """
+        with self._transaction() as transaction:
+            return kept_elsewhere.begin_recount(transaction.connection, definitions.to_json())
+
+    def end_recount(self, definitions: Definitions) -> None:
+        """Count by other definitions from now on, as the facts elsewhere are; does nothing where that has ended."""
+        with self._transaction() as transaction:
+            if kept_elsewhere.recounted_by(transaction.connection) != definitions.to_json():
+                return
+            in_place(transaction, definitions, with_totals=False)
+            kept_elsewhere.end_recount(transaction.connection)
+        self._definitions = definitions
+
+    @property
+    def recounted_by(self) -> Definitions | None:
+        """By which definitions facts elsewhere are being counted anew, `None` where they are not."""
+        with self._database.read() as connection:
+            by = kept_elsewhere.recounted_by(connection)
+        return None if by is None else Definitions.from_json(by)
+
+    def frozen_before(self, definitions: Definitions) -> int:
+        """Return the first day of which all facts are there, by some definitions; 0 where no fact is gone."""
+        with self._database.read() as connection:
+            return roll_ups.frozen_before(connection, definitions).day
 
     # ------------------------------------------------------------ erasures
 

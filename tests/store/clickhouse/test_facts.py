@@ -245,7 +245,7 @@ def test_two_who_begin_a_store_agree(clickhouse: ClickHouseServer) -> None:
     writer(database).accept([event("a")])
     writer(database).accept([event("b")])
     assert database.rows("SELECT count(DISTINCT user) FROM {db}.event") == [(1,)]
-    with pytest.raises(StoreError, match="keeps timezone='Europe/Berlin', the settings say 'UTC'"):
+    with pytest.raises(StoreError, match="keeps timezone='Europe/Berlin', the settings say timezone='UTC'"):
         create(database, Definitions())
 
 

@@ -16,6 +16,7 @@ import pytest
 from exporter.cli import same_answers
 from otel_measure.config import Settings
 from otel_measure.definitions.days import Days
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.anonymous import without_user
 from otel_measure.records.kinds import GroundTruth, Inference, Record
@@ -136,11 +137,23 @@ def test_statements_for_a_cluster_fail_where_there_are_tables_of_one_server(shar
 
 def test_doctor_looks_at_every_server(shards: Shards, sharded: ClickHouseDatabase) -> None:
     """At the disks, parts and removals of each; of a server that is asked and not the right one it says so."""
-    found = {each.name: each.look() for each in store_checks(Settings(store=shards.servers[0].url(sharded.name)))}
+    found = {
+        each.name: each.look()
+        for each in store_checks(Settings(store=shards.servers[0].url(sharded.name), timezone=DEFINITIONS.timezone))
+    }
     assert {finding.verdict for finding in found.values()} == {"ok"}
     assert found["store"].what.endswith(f"database {sharded.name}, on the cluster shards of 2 shards and 2 servers")
-    (other, *_) = store_checks(Settings(store=shards.servers[1].url(sharded.name)))
+    (other, *_) = store_checks(Settings(store=shards.servers[1].url(sharded.name), timezone=DEFINITIONS.timezone))
     assert "on another server of the cluster shards" in other.look().what
+
+
+def test_a_store_on_a_cluster_is_not_rebuilt(shards: Shards, sharded: ClickHouseDatabase) -> None:
+    """What its rows say is as it was; the way out is named."""
+    url = shards.servers[0].url(sharded.name)
+    store = open_store(Settings(store=url), to_rebuild=True)
+    assert store is not None
+    with pytest.raises(StoreError, match="where facts are not counted anew: move the store to a file"):
+        closed_later(store).rebuild(Definitions(timezone="UTC"))
 
 
 def test_of_which_times_calls_changed_is_told_of_all_shards(shards: Shards) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_OTHER_DAYS: Final = "the rows of a store have the days of its definitions: it is rebuilt by no others"
 _NO_SNAPSHOT: Final = "each question sees what is stored when it is asked: there is no transaction over several"
 
 # module and test → why, and who builds it
 NOT_YET: Final[Mapping[str, str]] = {
-    "test_experiments.test_cells_depend_on_the_facts_only": _OTHER_DAYS,
     "test_facts.test_a_moment_sees_nothing_of_what_is_written_meanwhile": _NO_SNAPSHOT,
 }
 

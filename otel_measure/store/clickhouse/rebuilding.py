@@ -1,0 +1,88 @@
+"""A store counted anew by other definitions: the rows that say otherwise by them are rewritten, and the rest follows.
+
+The log says when it begins and when it has ended. In between nobody is answered and nobody writes: both are told to
+come again. Nothing is removed for good meanwhile, for a row that is copied while it goes would come back; and it does
+not begin while anything is. Whoever was about to write, and had not heard of it, finds it out afterwards and rewrites
+his own rows (`writing`). A command that ends in the middle is given again and completes what is there.
+
+What facts that are gone have said of persons stays as it was counted, and that of a day of which a part is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.past import PastKeeper, kept_from, note_past
+from otel_measure.store.clickhouse.rewriting import rewrite
+from otel_measure.store.clickhouse.settled_days import fact_days, note_removal
+from otel_measure.store.clickhouse.settling import BeingErased, new_version
+from otel_measure.store.clickhouse.state import ReplicatedState
+from otel_measure.store.clickhouse.tables import FACT_TABLES
+from otel_measure.store.clickhouse.told_calls import ToldCalls
+from otel_measure.store.clickhouse.upkeep_operations import BeginRebuild, EndRebuild
+from otel_measure.store.clickhouse.writing import note_rebuilding, note_rebuilt
+from otel_measure.store.sqlite.kept import rebuild_command
+
+_NOBODY: Final = BeingErased(0, ())
+
+
+def rebuild(
+    database: ClickHouseDatabase,
+    state: ReplicatedState,
+    wanted: Definitions,
+    merged: Callable[[], Mapping[int, int]],
+) -> None:
+    """Count a store by other definitions.
+
+    Args:
+        database: of the store.
+        state: of the store.
+        wanted: by which it is counted in the end.
+        merged: returns the number of the person of each user that is another's.
+
+    Raises:
+        StoreError: it lies on a cluster, or is being counted anew by yet others.
+        StoreUnavailable: facts are being removed, or the server has not done all of it; to do it again completes it.
+    """
+    if database.cluster is not None:
+        raise StoreError(
+            f"{database.name} lies on the cluster {database.cluster}, where facts are not counted anew: move the store"
+            " to a file (`otel-measure migrate`), rebuild that, and move it to another database"
+        )
+    if (by := state.recounted_by) not in (None, wanted):
+        raise half_rebuilt(database, state, by)
+    before = state.definitions
+    if not state.do(BeginRebuild(wanted.to_json())):
+        raise StoreUnavailable("busy", f"{database.name}: facts are being removed", "try again in a minute")
+    note_rebuilding(database, wanted)
+    first = state.ask(lambda replica: replica.frozen_before(wanted))
+    _keep_past(database, PastKeeper(database, before, lambda: _NOBODY, merged), first)
+    if days := [each.day for each in fact_days(database, before)]:
+        note_removal(database, days)  # settled days are of other days, or cut by another pause
+    for table in FACT_TABLES:
+        rewrite(database, table, wanted)
+    ToldCalls(database, state).remove_recorded()
+    state.do(EndRebuild(wanted.to_json()))
+    note_rebuilt(database, wanted)
+
+
+def _keep_past(database: ClickHouseDatabase, keeper: PastKeeper, first: int) -> None:
+    """Keep what days before one have said, by the definitions of before, also those of which there is nothing."""
+    if first:
+        keeper.keep_before(first)
+        if kept_from(database) < first:
+            note_past(database, first - 1, new_version(database))
+
+
+def half_rebuilt(database: ClickHouseDatabase, state: ReplicatedState, by: Definitions) -> StoreUnavailable:
+    """Return what those are told who come while a store is being counted anew, and until that is completed."""
+    command = rebuild_command(by.differences(state.definitions))
+    return StoreUnavailable(
+        "rebuilding",
+        f"{database.name} is being counted by other definitions",
+        f"wait; if nobody runs it any more, run {command}, which completes it",
+    )
