@@ -131,7 +131,8 @@ SELECT user_id, count() AS requests, count(error_type), sum(input_tokens), sum(o
     sum(cost_nano) AS cost, count(cost_nano), countIf(user_id IS NOT NULL) OVER (), sum(cost) OVER (),
     sumIf(cost, user_id IS NULL) OVER (), sumIf(requests, user_id IS NULL) OVER ()
     FROM measure.inference FINAL
-    WHERE environment = 'production' AND day > toDate({today} - 30)
+    WHERE environment = 'production' AND day >= toDate({today} - 30)
+        AND ts >= toDateTime64('2026-03-31 23:00:00', 6) AND ts < toDateTime64('2026-04-30 23:00:00', 6)
     GROUP BY user_id
     ORDER BY user_id IS NULL, cost DESC
     LIMIT 1000;

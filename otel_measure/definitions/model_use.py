@@ -13,6 +13,9 @@ from otel_measure.records.kinds import Inference, Origin
 from otel_measure.stats.binned import Binned
 from otel_measure.stats.histograms import ExponentialHistogram
 
+UNSAID_SOURCE: Final = "caller"
+"""Who told the cost of a call that does not say it."""
+
 
 @dataclass(slots=True)
 class ModelUse:
@@ -72,7 +75,7 @@ class ModelUse:
             self.cost_nano_usd += nano_usd
             self.priced += 1
             self.priced_tokens += (call.input_tokens or 0) + (call.output_tokens or 0)
-            source = call.cost_source or "caller"
+            source = call.cost_source or UNSAID_SOURCE
             self.sources[source] = self.sources.get(source, 0) + 1
             self.sources_nano_usd[source] = self.sources_nano_usd.get(source, 0) + nano_usd
 

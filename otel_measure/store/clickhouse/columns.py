@@ -16,6 +16,7 @@ import msgspec
 from otel_measure.conventions import instruments
 from otel_measure.definitions.contributions import experiment_of
 from otel_measure.definitions.conversions import conversion
+from otel_measure.definitions.model_use import UNSAID_SOURCE
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.sessions import BY_GAP, client_of
 from otel_measure.errors import StoreRejected
@@ -201,6 +202,12 @@ def _json(values: Sequence[Any]) -> list[str | None]:
     return [None if value is None else _encode(value).decode() for value in values]
 
 
+def _labels(fields: Fields, _: Definitions) -> list[str]:
+    """Return the model, its version and who told the cost of each call: one column, for questions that group by all."""
+    sources = (source or UNSAID_SOURCE for source in fields["cost_source"])
+    return [_encode(each).decode() for each in zip(fields["model"], fields["version"], sources, strict=True)]
+
+
 def _judged(fields: Fields, _: Definitions) -> list[int]:
     given = zip(fields["prediction"], fields["features"], strict=True)
     return [int(prediction is not None or features is not None) for prediction, features in given]
@@ -212,6 +219,7 @@ _COMPUTED: Final[Mapping[tuple[str, str], Callable[[Fields, Definitions], list[A
     (EVENT.name, "session"): lambda fields, _: list(map(session_number, fields["session_id"])),
     (EVENT.name, "value_nano"): _value_nano,
     (EVENT.name, "experiment"): lambda fields, _: [experiment_of(each) or "" for each in fields["properties"]],
+    (INFERENCE.name, "labels"): _labels,
     (INFERENCE.name, "latency_us"): lambda fields, _: [round(ms * 1000) for ms in fields["latency_ms"]],
     (INFERENCE.name, "latency_index"): lambda fields, _: list(map(latency_index, fields["latency_ms"])),
     (INFERENCE.name, "first_chunk_us"): lambda fields, _: [

@@ -8,13 +8,16 @@ everything adds, so an answer is the sum of both.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
 
 from otel_measure.conventions.model_names import PROVIDER_BY_MODEL_PREFIX
 from otel_measure.conventions.semconv import OTHER
 from otel_measure.definitions.cells import LARGEST
-from otel_measure.definitions.model_use import ModelUse
+from otel_measure.definitions.model_use import UNSAID_SOURCE, ModelUse
 from otel_measure.definitions.steps import Steps
 from otel_measure.definitions.windows import MINUTE_US, CountedBy
 from otel_measure.stats import histogram_bytes
@@ -35,6 +38,7 @@ from otel_measure.store.types.models import (
 
 _Key: TypeAlias = tuple[Any, ...]
 _K = TypeVar("_K")
+_Read: TypeAlias = Callable[[Sequence[Any]], tuple[_Key, str]]
 _TOLD_CHANGES: Final = 2**40  # more than there are of calls that others told of: both changes are one number
 _STEP: Final = f"roundDown({US}, {{edges:Array(Int64)}})"
 """When the step begins that a call lies in."""
@@ -109,7 +113,8 @@ _LATENCY: Final = _Times("latency_index", "latency_ms", "latency_us", "untimed =
 _FIRST_CHUNK: Final = _Times("first_chunk_index", "first_chunk_ms", "first_chunk_us", "first_chunk_us IS NOT NULL")
 
 
-_SOURCE: Final = "ifNull(cost_source, 'caller')"
+_SOURCE: Final = f"ifNull(cost_source, '{UNSAID_SOURCE}')"
+_MODEL: Final = ("model", "version")
 _ALL_SUMS: Final = ", ".join((*_SUMS.values(), _ends(_LATENCY), _ends(_FIRST_CHUNK)))
 
 
@@ -126,7 +131,7 @@ _TOLD_PROVIDER: Final = "JSONExtractString(extra, 'provider')"
 _GROUPED_BY: Final[Mapping[GroupBy | None, tuple[str, ...]]] = {
     None: (),
     "model": ("model",),
-    "version": ("model", "version"),
+    "version": _MODEL,
     "provider": (f"if({_TOLD_PROVIDER} != '', {_TOLD_PROVIDER}, {_named_provider()})",),
     "service": ("service",),
 }
@@ -162,7 +167,7 @@ class ClickHouseModelQuestions:
     def model_use(self, start: int, end: int, only: ModelKey | None = None) -> list[ModelUse]:
         """Return what models did in [start, end), widened to whole minutes, sorted by name and version."""
         start, end = start - start % MINUTE_US, end + -end % MINUTE_US
-        uses = self._uses(self._calls.chosen(start, end, only), ("model", "version"))
+        uses = self._uses(self._calls.chosen(start, end, only), _MODEL)
         for (model, version), use in uses.items():
             use.model, use.version = model, version
         for told in self._told.model_use(start, end, only):
@@ -223,10 +228,11 @@ class ClickHouseModelQuestions:
 
     def _uses(self, calls: ChosenCalls, keys: Sequence[str]) -> dict[_Key, ModelUse]:
         """Return what calls add up to that have the same keys; the uses name no model."""
-        n, uses = len(keys), dict[_Key, ModelUse]()
+        uses = dict[_Key, ModelUse]()
         latencies, first_chunks = dict[_Key, _Ends](), dict[_Key, _Ends]()
-        for row in self._rows((*keys, _SOURCE), _ALL_SUMS, calls):
-            key, (source, *wholes) = tuple(map(_hashable, row[:n])), row[n:]
+        columns, read = _grouped(keys, by_source=True)
+        for row in self._rows(columns, _ALL_SUMS, calls):
+            (key, source), wholes = read(row[: len(columns)]), row[len(columns) :]
             use = uses.setdefault(key, ModelUse("", "", latency=ExponentialHistogram()))
             sums = dict(zip(_SUMS, wholes[: len(_SUMS)], strict=True))
             for name, whole in sums.items():
@@ -251,18 +257,21 @@ class ClickHouseModelQuestions:
         if not timed:
             return {}
         shift = min(_shift(latency_index(each.smallest), latency_index(each.largest)) for each in timed.values())
-        columns = ", ".join(f"{column} AS key_{i}" for i, column in enumerate(keys))
-        names = ", ".join(f"key_{i}" for i in range(len(keys)))
+        columns, read = _grouped(keys, by_source=False)
+        names = ", ".join(f"key_{i}" for i in range(len(columns)))
+        named = ", ".join(f"{column} AS key_{i}" for i, column in enumerate(columns))
         source = calls.that(times.known)
         rows = self._database.rows(
-            f"SELECT {names}, groupArray(bucket), groupArray(calls) FROM (SELECT {columns},"
+            f"SELECT {names}, groupArray(bucket), groupArray(calls) FROM (SELECT {named},"
             f" bitShiftRight({times.bucket}, {shift:d}) AS bucket, count() AS calls {source.source}"
             f" GROUP BY {names}, bucket) GROUP BY {names}",
             **source.parameters,
         )
-        counts = {tuple(map(_hashable, each)): zip(buckets, n, strict=True) for *each, buckets, n in rows}
+        counts: dict[_Key, Counter[int]] = {}
+        for *each, buckets, n in rows:
+            counts.setdefault(read(each)[0], Counter()).update(dict(zip(buckets, n, strict=True)))
         return {
-            key: histogram_of(dict(counts[key]), each.smallest, each.largest, each.units, shift=shift)
+            key: histogram_of(counts[key], each.smallest, each.largest, each.units, shift=shift)
             for key, each in timed.items()
             if key in counts  # of a removal between the two readings nothing is left
         }
@@ -290,6 +299,27 @@ def histogram_of(
     return ExponentialHistogram.from_bytes(
         histogram_bytes.write(MAX_SCALE - shift, units, smallest + 0.0, largest + 0.0, counts)
     )
+
+
+def _grouped(keys: Sequence[str], *, by_source: bool) -> tuple[Sequence[str], _Read]:
+    """Return the columns by which calls are grouped, and what reads the key and the source of costs off them.
+
+    The name and the version of a model are one column with the source, by which rows are grouped in half the time.
+
+    Args:
+        keys: what calls of a group have in common.
+        by_source: calls whose costs are told by others are another group.
+    """
+    if tuple(keys[:2]) == _MODEL:
+        return ("labels", *keys[2:]), _of_labels
+    if by_source:
+        return (*keys, _SOURCE), lambda values: (tuple(map(_hashable, values[:-1])), values[-1])
+    return keys, lambda values: (tuple(map(_hashable, values)), "")
+
+
+def _of_labels(values: Sequence[Any]) -> tuple[_Key, str]:
+    model, version, source = msgspec.json.decode(values[0])
+    return (model, version, *values[1:]), source
 
 
 def _hashable(key: Any) -> Any:

@@ -96,6 +96,9 @@ class PartSums:
     def __init__(self, database: ClickHouseDatabase, *, is_written: bool = True) -> None:
         self._database = database
         self._is_written = is_written
+        self._reset()
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._counted: dict[_PartKey, _CountedPart] = {}
         self._settled: set[_PartKey] = set()
@@ -103,6 +106,10 @@ class PartSums:
         # Of the parts of `_summed`.
         self._sums: dict[TotalKey, Sum] = {}
         self._summed: dict[_PartKey, bytes] = {}
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the parent may have been half-way."""
+        self._reset()
 
     def sums(self, removed: Removed = NOTHING) -> dict[TotalKey, Sum]:
         """Return what the facts of now add to each series.

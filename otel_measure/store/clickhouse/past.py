@@ -70,7 +70,7 @@ _OF_DAY: Final[Mapping[str, tuple[str, str]]] = {
             f"SELECT user, user_id FROM {{db}}.{table.name} WHERE {{of}}"
             for table in (EVENT, NPS_RESPONSE, EXPOSURE, AB_CONVERSION)
         )
-        + f") WHERE user NOT IN (SELECT user FROM {{db}}.{PAST_NAME.name}) GROUP BY user",
+        + f") WHERE user GLOBAL NOT IN (SELECT user FROM {{db}}.{PAST_NAME.name}) GROUP BY user",
     ),
 }
 

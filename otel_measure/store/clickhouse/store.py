@@ -346,6 +346,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         """Let go of the parent's connections."""
         self._database.after_fork_in_child()
         self._state.after_fork_in_child()
+        self._totals.after_fork_in_child()
         self._call_changes.after_fork_in_child()
 
     def close(self) -> None:

@@ -144,6 +144,7 @@ INFERENCE: Final = FactTable(
         "untimed": "UInt8",
     },
     {
+        "labels": _LABEL,
         "latency_us": "UInt64 CODEC(T64, LZ4)",
         "latency_index": "Int32 CODEC(T64, LZ4)",
         "first_chunk_us": "Nullable(UInt64) CODEC(T64, LZ4)",

@@ -37,6 +37,10 @@ class FactTotals:
         self._named: set[TotalKey] = set()
         self._unnamed: Sequence[TotalKey] = ()
 
+    def after_fork_in_child(self) -> None:
+        """Let go of what the parent was adding up."""
+        self._sums.after_fork_in_child()
+
     def name(self, records: Sequence[Record]) -> None:
         """Name the series of facts that are about to be stored, in the order in which they would be counted."""
         in_order = sorted(records, key=lambda record: _ORDER[type(record)])

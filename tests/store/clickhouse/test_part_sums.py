@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -112,6 +113,24 @@ def test_what_was_counted_is_not_read_again(clickhouse: ClickHouseServer, monkey
     assert shown(kept.sums()) == by_definition([*left, inference("late", NOON)])
     database.run("TRUNCATE TABLE {db}.inference")
     assert shown(kept.sums()) == {}
+
+
+def test_the_child_of_a_process_that_is_adding_up_begins_anew(
+    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for nobody: whoever is adding up in the parent is not there."""
+    database = new_store(clickhouse)
+    writer(database).accept([event("e")])
+    kept, ask, in_child = PartSums(database), ClickHouseDatabase.rows, []
+
+    def copied_meanwhile(asked: ClickHouseDatabase, *question: Any, **parameters: Any) -> Sequence[Sequence[Any]]:
+        monkeypatch.setattr(ClickHouseDatabase, "rows", ask)
+        kept.after_fork_in_child()
+        in_child.append(shown(kept.sums()))
+        return ask(asked, *question, **parameters)
+
+    monkeypatch.setattr(ClickHouseDatabase, "rows", copied_meanwhile)
+    assert (shown(kept.sums()), in_child) == (by_definition([event("e")]), [by_definition([event("e")])])
 
 
 def test_what_another_replica_has_not_is_read_again(
