@@ -51,10 +51,10 @@ def move(source: object, target: object, differing: Sequence[str] = ()) -> None:
     move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
 
 
-def store_at(url: str, zone: str = DEFINITIONS.timezone) -> ClickHouseStore:
+def store_at(url: str, definitions: Definitions = DEFINITIONS) -> ClickHouseStore:
     """Return the store in a database, opened."""
     settings = Settings(store=url, retention_days=KEPT_DAYS)
-    return ClickHouseStore.of_settings(settings, Definitions(timezone=zone), notes_outbox=False)
+    return ClickHouseStore.of_settings(settings, definitions, notes_outbox=False)
 
 
 def left_in(path: Path) -> tuple[dict[str, list[tuple[object, ...]]], dict[str, list[tuple[object, ...]]]]:
@@ -91,7 +91,7 @@ def test_every_report_is_the_same_there_and_back(
             told(sqlite, step)
         sqlite.sweep(day_start(horizons[0] + KEPT_DAYS + 1, zone.zone))
         move(Path(folder) / "m.db", url)
-        with closing(store_at(url, history.zone_name)) as mine:
+        with closing(store_at(url, zone)) as mine:
             assert [everything(mine, *asked_of, where) for where in wheres] == [
                 everything(sqlite, *asked_of, where) for where in wheres
             ]
@@ -117,11 +117,14 @@ def test_every_report_is_the_same_there_and_back(
         assert left_in(back) == left_in(Path(folder) / "m.db")
 
 
+ANEW = Definitions(timezone="UTC", session_gap_s=7200)
 HORIZON = day_start(TODAY - 20, DEFINITIONS.zone)
 STORY: list[Record] = [
     *(event(f"over {n}", "ann", HORIZON + (n - 5) * 20 * MINUTE, type="page_view") for n in range(9)),
     *(event(f"long {n}", "bob", HORIZON - 3 * DAY + n * HOUR, session_id="bobs") for n in range(60)),
     *(event(f"till {n}", "bob", HORIZON + n * HOUR - 2 * HOUR, session_id="crossing") for n in range(4)),
+    event("apart", "cleo", HORIZON - 2 * DAY + HOUR),
+    event("from each other", "cleo", HORIZON - 2 * DAY + 2 * HOUR),
     event("bought", "ann", HORIZON - DAY, type="purchase", value=2.5, currency="EUR"),
     event("bought as well", "ann", HORIZON - DAY, type="purchase", value=0.1, currency="EUR"),
     event("given", "ann", HORIZON - DAY, type="purchase"),
@@ -152,16 +155,18 @@ def asked_of(store: Store) -> list[object]:
 def test_what_persons_did_goes_on_after_the_move(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """Sessions over several days and over the time before which facts are gone; who comes again is who was there.
 
-    The store was full: of the last day that is gone some facts are there. A move that is given again goes on.
+    The store was full: of the last day that is gone some facts are there. It was counted anew, by a longer pause, which
+    joins no sessions of before. A move that is given again goes on.
     """
     path, url, back = tmp_path / "m.db", clickhouse.url(clickhouse.new_database()), tmp_path / "back.db"
     with closing(file_at(path)) as sqlite:
         sqlite.accept(STORY)
         assert sqlite._sweeper._purge(HORIZON - 90 * MINUTE) > 0
+        sqlite.rebuild(ANEW)
         with pytest.raises(StoreError, match="reports differ"):  # all is there, and is written once more
             move(path, url, ["/users/summary"])
         move(path, url)
-        with closing(store_at(url)) as mine:
+        with closing(store_at(url, ANEW)) as mine:
             assert asked_of(mine) == asked_of(sqlite)
             assert mine.accept(LATE) == sqlite.accept(LATE)
             assert mine.identify("visitor", "ann") == sqlite.identify("visitor", "ann")

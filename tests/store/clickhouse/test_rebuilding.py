@@ -18,6 +18,7 @@ from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.rewriting import rewrite
+from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.tables import EVENT
 from otel_measure.store.engines import open_store, store_checks
 from otel_measure.store.protocol import Store
@@ -144,6 +145,24 @@ def test_everybody_counts_by_the_definitions_of_the_store(clickhouse: ClickHouse
         store_at(url)
     found = {each.name: each.look() for each in store_checks(Settings(store=url))}
     assert found["store definitions"] == Finding("wrong", differs, ways_out)
+
+
+def test_where_facts_are_gone_the_days_stay(clickhouse: ClickHouseServer) -> None:
+    """Another zone is refused with the way out, before anything is done; other definitions are taken as SQLite does."""
+    url = clickhouse.url(clickhouse.new_database())
+    settings = Settings(store=url, timezone="UTC", retention_days=10)
+    answers, today = [], UTC_DAYS.day_of(NOON)
+    for store in (open_store(settings), open_store(replace(settings, store=":memory:"))):
+        assert store is not None
+        closed_later(store).accept([event(str(n), "ann", NOON - n * DAY // 2) for n in range(60)])
+        assert store.sweep(NOON) > 0
+        if isinstance(store, ClickHouseStore):
+            with pytest.raises(StoreError, match=r"kept by the days of UTC: move the store to a file"):
+                store.rebuild(IN_PARIS)
+        store.rebuild(Definitions(timezone="UTC", session_gap_s=60, passive_event_types=frozenset({"click"})))
+        answers.append(asked(store, lambda m: [m.users.sessions(Days(today - n, today), NOON) for n in range(30)]))
+    assert answers[0] == answers[1]
+    assert answers[0][-1].events == 60 - sum(NOON - n * DAY // 2 >= (today - 10) * DAY for n in range(60))
 
 
 def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHouseServer) -> None:
