@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,10 @@ from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse import rewriting
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.moving import to_file
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.tables import EVENT
+from otel_measure.store.clickhouse.writing import note_rebuilding
 from otel_measure.store.engines import open_store, store_checks
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite.replica import Replica
@@ -145,6 +148,21 @@ def test_everybody_counts_by_the_definitions_of_the_store(clickhouse: ClickHouse
         store_at(url)
     found = {each.name: each.look() for each in store_checks(Settings(store=url))}
     assert found["store definitions"] == Finding("wrong", differs, ways_out)
+
+
+def test_what_is_half_rebuilt_is_told_and_not_moved(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
+    """By `doctor` with the command that completes it."""
+    database = new_store(clickhouse, UTC_DAYS)
+    note_rebuilding(database, IN_PARIS)
+    url = clickhouse.url(database.name)
+    found = {each.name: each.look() for each in store_checks(Settings(store=url))}
+    assert found["store definitions"] == Finding(
+        "wrong",
+        "it is being counted by other definitions",
+        "wait; if nobody runs it any more, run `otel-measure rebuild --timezone Europe/Paris`",
+    )
+    with pytest.raises(StoreError, match="is being counted anew: complete that before"):
+        to_file(url, tmp_path / "moved.db", lambda *_: None, lambda _: None)
 
 
 def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHouseServer) -> None:
