@@ -11,24 +11,33 @@ before he says that it is stored (`writing`, `final_calls`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from otel_measure.definitions.days import day_start
 from otel_measure.definitions.parameters import Definitions
+from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.faults import LOOK
 from otel_measure.store.clickhouse.settled_days import note_removal
 from otel_measure.store.clickhouse.tables import EVENT, FactTable
 from otel_measure.store.clickhouse.times import LAST_DAY
 from otel_measure.store.sqlite.chunks import chunks
 
 _DAYS_AT_ONCE: Final = 1000  # whose beginnings a statement names
-_DAYS_COPIED_AT_ONCE: Final = 30
+_ROWS_COPIED_AT_ONCE: Final = 1_000_000
 _FARTHEST: Final = 2  # days between those that two zones call the same time by; zones differ by 26 hours at most
 _LOOK_AGAIN_S: Final = 0.05
+_WITHIN_S: Final = 3600.0
 
 
-def rewrite(database: ClickHouseDatabase, table: FactTable, definitions: Definitions, where: str = "true") -> None:
+def rewrite(
+    database: ClickHouseDatabase,
+    table: FactTable,
+    definitions: Definitions,
+    where: str = "true",
+    within_s: float = _WITHIN_S,
+) -> None:
     """Write anew the rows of a table, on one server, of which definitions say something else than they do.
 
     Args:
@@ -36,28 +45,31 @@ def rewrite(database: ClickHouseDatabase, table: FactTable, definitions: Definit
         table: of facts.
         definitions: by which the store is counted.
         where: which rows.
+        within_s: how long the server may take to remove those of some years; it goes on afterwards.
 
     Raises:
         StoreUnavailable: the server has not done all of it; to do it again completes it.
     """
     rows = database.rows(f"SELECT DISTINCT toUInt16(day) AS d FROM {{db}}.{table.name} WHERE {where} ORDER BY d")
     for days in chunks([day for (day,) in rows], _DAYS_AT_ONCE):
-        _rewrite_days(database, table, _Said.of(table, definitions, days), days, where)
+        if _rewrite_days(database, table, _Said.of(table, definitions, days), days, where):
+            _wait(database, table, within_s)
 
 
-def _rewrite_days(database: ClickHouseDatabase, table: FactTable, said: _Said, days: Sequence[int], where: str) -> None:
+def _rewrite_days(database: ClickHouseDatabase, table: FactTable, said: _Said, days: Sequence[int], where: str) -> bool:
+    """Return whether there were any such rows."""
     facts = f"{{db}}.{table.name}"
     otherwise = f"{said.otherwise} AND {where}"
     rows = database.rows(
-        f"SELECT DISTINCT toUInt16(day) AS d FROM {facts} WHERE {_on(days)} AND {otherwise} ORDER BY d"
+        f"SELECT toUInt16(day) AS d, count() FROM {facts} WHERE {_on(days)} AND {otherwise} GROUP BY d ORDER BY d"
     )
     if not rows:
-        return
-    left = [day for (day,) in rows]
+        return False
+    left = [day for day, _ in rows]
     if table is EVENT:
         note_removal(database, left)
     columns = {name: name for name in table.all_columns} | said.columns | {"rank": "rank + 1"}
-    for some in chunks(left, _DAYS_COPIED_AT_ONCE):
+    for some in _together(rows):
         copied, beside = f"{_on(some)} AND {otherwise}", f"{_on(_near(some, _FARTHEST))} AND NOT {said.otherwise}"
         have_copies = f"(SELECT id FROM {facts} WHERE {beside} AND id IN (SELECT id FROM {facts} WHERE {copied}))"
         database.run(
@@ -66,8 +78,27 @@ def _rewrite_days(database: ClickHouseDatabase, table: FactTable, said: _Said, d
         )
     # Once for all days: the server makes a new part of each that there is, whatever is deleted.
     database.delete(table.name, f"{_on(left)} AND {otherwise}", is_awaited=False)
-    while database.mutations(table.name):
+    return True
+
+
+def _wait(database: ClickHouseDatabase, table: FactTable, within_s: float) -> None:
+    end_s, left = time.monotonic() + within_s, database.mutations(table.name)
+    while left := left & database.mutations(table.name):
+        if time.monotonic() > end_s:
+            raise StoreUnavailable("slow", f"{database.name}: rows of {table.name} are still being removed", LOOK)
         time.sleep(_LOOK_AGAIN_S)
+
+
+def _together(rows: Iterable[Sequence[int]]) -> Iterator[list[int]]:
+    """Yield days, given with their numbers of rows, of which a statement copies the rows."""
+    some, n = list[int](), 0
+    for day, more in rows:
+        if some and n + more > _ROWS_COPIED_AT_ONCE:
+            yield some
+            some, n = [], 0
+        some.append(day)
+        n += more
+    yield some
 
 
 def _on(days: Sequence[int]) -> str:

@@ -41,9 +41,10 @@ _REBUILT_BY: Final = "rebuilt by"  # is kept before the first row is rewritten
 _REBUILT: Final = "rebuilt"  # the same, when the last one is
 _MOVING_FROM: Final = "moving from"
 _MOVED: Final = ""
+_REWRITTEN_WITHIN_S: Final = 4.0  # as whoever waits for a write to be answered waits for the server
 _COUNTED_OTHERWISE: Final = (
-    f"SELECT toUInt128(0), toUInt64(0) WHERE (SELECT value FROM {{db}}.kept WHERE name = '{_REBUILT_BY}'"
-    " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1) != {by:String}"
+    f"SELECT toUInt128(0), toUInt64(0) FROM {{db}}.kept WHERE name = '{_REBUILT_BY}' HAVING count() > 0"
+    " AND lower(hex(SHA256(argMax(value, (_block_number, _block_offset))))) != "
 )
 
 
@@ -150,8 +151,8 @@ class FactWriter:
         for some in id_chunks(ids):
             rows = self._database.rows(
                 f"SELECT id, count() AS n FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}"
-                f" GROUP BY id HAVING n > 1 OR max(rank) NOT IN {mine} UNION ALL {_COUNTED_OTHERWISE}",
-                by=self._by.definitions.to_json(),
+                f" GROUP BY id HAVING n > 1 OR max(rank) NOT IN {mine}"
+                f" UNION ALL {_COUNTED_OTHERWISE}'{self._by.definitions.digest}'"
             )
             # Of rows of one day and user the server may have merged both before we looked: the one that stays counts.
             others.update(number for number, n in rows if n == 1)
@@ -162,7 +163,8 @@ class FactWriter:
         return others
 
     def _rewrite(self, table: FactTable, ids: Sequence[int]) -> None:
-        rewrite(self._database, table, kept_definitions(self._database), f"id IN {in_ids(ids)}")
+        wanted, of_ids = kept_definitions(self._database), f"id IN {in_ids(ids)}"
+        rewrite(self._database, table, wanted, of_ids, _REWRITTEN_WITHIN_S)
         if len(self._known(table, ids)) < len(ids):
             what = f"{self._database.name} was counted by other definitions meanwhile"
             raise StoreUnavailable("rebuilding", what, "it is tried again by itself")

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,13 @@ from otel_measure.definitions.days import Days, micros
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
+from otel_measure.store.clickhouse import rewriting
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.moving import to_file
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.tables import EVENT
+from otel_measure.store.clickhouse.writing import note_rebuilding
 from otel_measure.store.engines import open_store, store_checks
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite.replica import Replica
@@ -165,6 +169,21 @@ def test_where_facts_are_gone_the_days_stay(clickhouse: ClickHouseServer) -> Non
     assert answers[0][-1].events == 60 - sum(NOON - n * DAY // 2 >= (today - 10) * DAY for n in range(60))
 
 
+def test_what_is_half_rebuilt_is_told_and_not_moved(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
+    """By `doctor` with the command that completes it."""
+    database = new_store(clickhouse, UTC_DAYS)
+    note_rebuilding(database, IN_PARIS)
+    url = clickhouse.url(database.name)
+    found = {each.name: each.look() for each in store_checks(Settings(store=url))}
+    assert found["store definitions"] == Finding(
+        "wrong",
+        "it is being counted by other definitions",
+        "wait; if nobody runs it any more, run `otel-measure rebuild --timezone Europe/Paris`",
+    )
+    with pytest.raises(StoreError, match="is being counted anew: complete that before"):
+        to_file(url, tmp_path / "moved.db", lambda *_: None, lambda _: None)
+
+
 def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHouseServer) -> None:
     """What it wrote by the old definitions lies where the new ones say; retention sees to what one left that died."""
     url = clickhouse.url(clickhouse.new_database())
@@ -183,8 +202,9 @@ def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHo
     assert active(store) == [0, 2]
 
 
-def test_every_row_says_what_the_definitions_do(clickhouse: ClickHouseServer) -> None:
+def test_every_row_says_what_the_definitions_do(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a zone left a day out, or clocks were set back over midnight, and of what is activity."""
+    monkeypatch.setattr(rewriting, "_ROWS_COPIED_AT_ONCE", 20)  # as of many days
     at = [
         micros(datetime(*date, tzinfo=UTC)) + n * HOUR // 2
         for date in ((2011, 12, 30), (2006, 10, 29))
