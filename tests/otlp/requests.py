@@ -119,6 +119,17 @@ class Metrics:
         point.positive.bucket_counts.extend(counts)
         return self
 
+    def summary(
+        self, name: str, count: int, total: float, quantiles: Mapping[float, float], ts: int = NOW_US, **labels: Json
+    ) -> Metrics:
+        """Add a summary; `quantiles` are values by the share of those that are smaller."""
+        metric = self._metrics.metrics.add(name=name, unit="s")
+        point = self._point(metric.summary, labels, STARTED_US, ts)
+        point.count, point.sum = count, total
+        for quantile, value in quantiles.items():
+            point.quantile_values.add(quantile=quantile, value=value)
+        return self
+
     def raw(self) -> Any:
         """Add a metric and return it."""
         return self._metrics.metrics.add()

@@ -214,6 +214,15 @@ def _exponential(metric: Metric, values: Mapping[str, Any]) -> Any:
     return _summed(point, values)
 
 
+def _summary(metric: Metric, values: Mapping[str, Any]) -> Any:
+    point = metric.summary.data_points.add()
+    point.count, point.sum = values["Count"], values["Sum"]
+    quantiles = zip(values["ValueAtQuantiles.Quantile"], values["ValueAtQuantiles.Value"], strict=True)
+    for quantile, value in quantiles:
+        point.quantile_values.add(quantile=quantile, value=value)
+    return point
+
+
 def _summed(point: Any, values: Mapping[str, Any]) -> Any:
     """Fill in what both kinds of histograms have; extremes that are both 0 were not said, or say nothing."""
     point.count, point.sum = values["Count"], values["Sum"]
@@ -227,6 +236,7 @@ _FORMS: Final[Mapping[str, Callable[[Metric, Mapping[str, Any]], Any]]] = {
     "sum": _sum,
     "histogram": _histogram,
     "exponential_histogram": _exponential,
+    "summary": _summary,
 }
 
 

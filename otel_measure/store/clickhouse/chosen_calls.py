@@ -72,9 +72,15 @@ class CallTable:
         )
 
 
-def whole_sum(column: str) -> str:
-    """Return the sum of whole numbers, 0 of none: of 64 bits, a sum would begin again at 0 without a word."""
-    return f"sum(toInt128(ifNull({column}, 0)))"
+def whole_sum(column: str, of: str = "") -> str:
+    """Return the sum of whole numbers, 0 of none: of 64 bits, a sum would begin again at 0 without a word.
+
+    Args:
+        column: that is added up.
+        of: the condition that a row is added; all are when not given.
+    """
+    whole = f"toInt128(ifNull({column}, 0))"
+    return f"sumIf({whole}, {of})" if of else f"sum({whole})"
 
 
 def cell_start(length_us: int | str) -> str:

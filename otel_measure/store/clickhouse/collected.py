@@ -90,6 +90,7 @@ TABLES: Final = (
         "exponential_histogram", *_OF_SUMS, "Scale", "ZeroCount", "PositiveOffset", "PositiveBucketCounts",
         "NegativeOffset", "NegativeBucketCounts",
     ),
+    _points("summary", "Count", "Sum", "ValueAtQuantiles.Quantile", "ValueAtQuantiles.Value"),
 )  # fmt: skip
 """In the order in which they are read: what tells of single calls before what tells of many."""
 

@@ -54,12 +54,12 @@ _SUMS: Final[Mapping[str, str]] = {
     "output_known": "count(output_tokens)",
     "cost_nano_usd": whole_sum("cost_nano"),
     "priced": "count(cost_nano)",
-    "priced_tokens": whole_sum("if(cost_nano IS NULL, 0, ifNull(input_tokens, 0) + ifNull(output_tokens, 0))"),
+    "priced_tokens": whole_sum("ifNull(input_tokens, 0) + ifNull(output_tokens, 0)", of="cost_nano IS NOT NULL"),
     "cached_input_tokens": whole_sum("cached_input_tokens"),
     "cached_known": "count(cached_input_tokens)",
-    "hit_input_tokens": whole_sum("if(cached_input_tokens IS NULL, NULL, input_tokens)"),
+    "hit_input_tokens": whole_sum("input_tokens", of="cached_input_tokens IS NOT NULL"),
     "hit_cached_tokens": whole_sum(
-        "if(cached_input_tokens IS NULL OR input_tokens IS NULL, NULL, least(cached_input_tokens, input_tokens))"
+        "least(cached_input_tokens, input_tokens)", of="cached_input_tokens IS NOT NULL AND input_tokens IS NOT NULL"
     ),
     "reasoning_tokens": whole_sum("reasoning_tokens"),
     "reasoning_known": "count(reasoning_tokens)",

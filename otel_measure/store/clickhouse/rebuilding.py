@@ -5,7 +5,8 @@ come again. Nothing is removed for good meanwhile, for a row that is copied whil
 not begin while anything is. Whoever was about to write, and had not heard of it, finds it out afterwards and rewrites
 his own rows (`writing`). A command that ends in the middle is given again and completes what is there.
 
-What facts that are gone have said of persons stays as it was counted, and that of a day of which a part is gone.
+What facts that are gone have said of persons stays as it was counted, by days of the zone of then: where there is any
+of it, the zone stays.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def rebuild(
         merged: returns the number of the person of each user that is another's.
 
     Raises:
-        StoreError: it lies on a cluster, or is being counted anew by yet others.
+        StoreError: it lies on a cluster, or is being counted anew by yet others; or facts are gone, and its zone is
+            another.
         StoreUnavailable: facts are being removed, or the server has not done all of it; to do it again completes it.
     """
     if database.cluster is not None:
@@ -55,11 +57,15 @@ def rebuild(
         )
     if (by := state.recounted_by) not in (None, wanted):
         raise half_rebuilt(database, state, by)
-    before = state.definitions
+    before, first = state.definitions, state.ask(lambda replica: replica.frozen_before(wanted))
+    if by is None and before.timezone != wanted.timezone and _is_any_past(database, first):
+        raise StoreError(
+            f"facts of {database.name} are gone, and what they said is kept by the days of {before.timezone}: move the"
+            " store to a file (`otel-measure migrate`), rebuild that, and move it to another database"
+        )
     if not state.do(BeginRebuild(wanted.to_json())):
         raise StoreUnavailable("busy", f"{database.name}: facts are being removed", "try again in a minute")
     note_rebuilding(database, wanted)
-    first = state.ask(lambda replica: replica.frozen_before(wanted))
     _keep_past(database, PastKeeper(database, before, lambda: _NOBODY, merged), first)
     if days := [each.day for each in fact_days(database, before)]:
         note_removal(database, days)  # settled days are of other days, or cut by another pause
@@ -68,6 +74,14 @@ def rebuild(
     ToldCalls(database, state).remove_recorded()
     state.do(EndRebuild(wanted.to_json()))
     note_rebuilt(database, wanted)
+
+
+def _is_any_past(database: ClickHouseDatabase, first: int) -> bool:
+    """Tell whether facts are gone, or are there of a day of which some may be, or of one before."""
+    if first <= 0:
+        return False
+    of_days = [f"SELECT 1 FROM {{db}}.{table.name} WHERE day <= toDate({first:d})" for table in FACT_TABLES]
+    return bool(kept_from(database) or database.rows(f"{' UNION ALL '.join(of_days)} LIMIT 1"))
 
 
 def _keep_past(database: ClickHouseDatabase, keeper: PastKeeper, first: int) -> None:

@@ -140,20 +140,30 @@ class FactWriter:
     def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
         known: set[int] = set()
         for some in id_chunks(ids):
-            rows = self._database.rows(f"SELECT DISTINCT id FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}")
-            known.update(number for (number,) in rows)
+            sql = f"SELECT DISTINCT id, toUInt16(day) FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}"
+            rows = self._database.rows(sql)
+            if rows and (stays := self._without_what_goes(table)) is not self._database:
+                rows = stays.rows(f"{sql} AND toUInt16(day) IN {tuple({day for _, day in rows})}")
+            known.update(number for number, _ in rows)
         return known
+
+    def _without_what_goes(self, table: FactTable) -> ClickHouseDatabase:
+        """Return the database without the rows that the server is still removing: they keep no id from a new record."""
+        return self._database.hiding if self._database.mutations(table.name) else self._database
 
     def _settle(self, table: FactTable, ids: Sequence[int], rank: int) -> set[int]:
         """Leave each of the ids once, and return those of which another writer's row stays."""
         others: set[int] = set()
         mine = (rank, rank + 1)  # written by us, and rewritten
         for some in id_chunks(ids):
-            rows = self._database.rows(
+            sql = (
                 f"SELECT id, count() AS n FROM {{db}}.{table.name} WHERE id IN {in_ids(some)}"
                 f" GROUP BY id HAVING n > 1 OR max(rank) NOT IN {mine}"
                 f" UNION ALL {_COUNTED_OTHERWISE}'{self._by.definitions.digest}'"
             )
+            rows = self._database.rows(sql)
+            if any(n for _, n in rows) and (stays := self._without_what_goes(table)) is not self._database:
+                rows = stays.rows(sql)
             # Of rows of one day and user the server may have merged both before we looked: the one that stays counts.
             others.update(number for number, n in rows if n == 1)
             if doubles := sorted(number for number, n in rows if n > 1):
@@ -177,7 +187,7 @@ class FactWriter:
 
     def _keep_first(self, table: FactTable, ids: Sequence[int]) -> list[_Row]:
         """Remove all rows of the ids but the first of each, and return these."""
-        rows = self._database.rows(
+        rows = self._without_what_goes(table).rows(
             f"SELECT id, rank, toUInt16(day), user FROM {{db}}.{table.name} WHERE id IN {in_ids(ids)}"
         )
         firsts: dict[int, _Row] = {}

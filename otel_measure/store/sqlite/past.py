@@ -12,7 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from otel_measure.definitions.activity import ActivityBatch, Acts
 from otel_measure.definitions.parameters import Definitions
-from otel_measure.definitions.sessions import Client, SessionSpan
+from otel_measure.definitions.sessions import Client, SessionSpan, longest_pause_us
+from otel_measure.records.ids import id_text
 from otel_measure.store.sqlite import activity, answers, environments, experiments
 from otel_measure.store.sqlite.persons import roots
 from otel_measure.store.sqlite.transaction import Frozen, RollUp, Transaction
@@ -57,13 +58,33 @@ def rows(connection: sqlite3.Connection, definitions: Definitions, table: str, f
     if table == BACKGROUND:
         yield from connection.execute(f"SELECT e.name, '', {columns} {of} WHERE {_FROZEN[table]}", frozen._asdict())
         return
-    select = f"SELECT e.id, t.uid, e.name, a.distinct_id, {columns} {of} JOIN alias a ON a.uid = t.uid"
-    told = _told_by_facts(connection, definitions, frozen) if table == SESSIONS else {}
-    for environment, uid, *row in connection.execute(f"{select} WHERE {_FROZEN[table]}", frozen._asdict()):
-        if table == SESSIONS and row[4] >= frozen.ts:
-            client, *span = row[2:]
-            row[3:] = _without(SessionSpan(*span), told.get((environment, uid, client), ()), frozen.ts)
-        yield tuple(row)
+    if table == SESSIONS:
+        yield from _sessions(connection, definitions, frozen)
+        return
+    select = f"SELECT e.name, a.distinct_id, {columns} {of} JOIN alias a ON a.uid = t.uid"
+    yield from connection.execute(f"{select} WHERE {_FROZEN[table]}", frozen._asdict())
+
+
+_SESSIONS: Final = (
+    "SELECT e.id, t.uid, e.name, a.distinct_id, t.next, t.client, t.started, t.ended, t.events, t.views, t.keys FROM"
+    " (SELECT *, lead(started) OVER (PARTITION BY uid, environment, client ORDER BY started) AS next FROM session) t"
+    f" JOIN environment e ON e.id = t.environment JOIN alias a ON a.uid = t.uid WHERE {_FROZEN[SESSIONS]}"
+)
+
+
+def _sessions(connection: sqlite3.Connection, definitions: Definitions, frozen: Frozen) -> Iterator[Row]:
+    """Yield sessions, each without what facts tell that are there.
+
+    One that a shorter pause has ended than that of now has an id of its own, so that nobody joins it to the next one.
+    """
+    told = _told_by_facts(connection, definitions, frozen)
+    for environment, uid, name, user, following, client, *values in connection.execute(_SESSIONS, frozen._asdict()):
+        session = SessionSpan(*values)
+        if following is not None and following - session.end <= longest_pause_us(client, definitions):
+            client = f"{id_text(client)}@{session.start}"
+        elif session.end >= frozen.ts:
+            session = _without(session, told.get((environment, uid, client), ()), frozen.ts)
+        yield (name, user, client, *session)
 
 
 def _told_by_facts(

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 Texts: TypeAlias = Mapping[str, str]
 """Attributes: of each the text that the Collector made of its value."""
-PointForm: TypeAlias = Literal["gauge", "sum", "histogram", "exponential_histogram"]
+PointForm: TypeAlias = Literal["gauge", "sum", "histogram", "exponential_histogram", "summary"]
 
 
 class Source(NamedTuple):

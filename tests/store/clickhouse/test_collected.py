@@ -120,7 +120,7 @@ def test_facts_of_ours_are_what_they_were(
 def test_points_are_what_they_were(
     collector: CollectorIntoTables, tables: ReadTables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gauges, sums, histograms of both kinds, in whole seconds: their values, buckets, attributes and senders."""
+    """Gauges, sums, histograms of both kinds and summaries, in whole seconds: values, buckets, attributes, senders."""
     monkeypatch.setattr(collected, "HELD_BACK_US", 0)
     request = (
         Metrics()
@@ -128,6 +128,7 @@ def test_points_are_what_they_were(
         .counter("jobs.done", 7, {"queue": "a"})
         .histogram("jobs.duration", (1, 2, 0), 3.5, {"queue": "b"}, min=0.5, max=1.75)
         .exponential("jobs.size", 2, -3, (1, 0, 4), 9.5, {"queue": "c"}, zero_count=1)
+        .summary("jobs.wait", 4, 2.5, {0.5: 0.25, 0.99: 1.5}, queue="d")
         .request
     )
     collector.send([SentRequest("/v1/metrics", "application/x-protobuf", request.SerializeToString())])

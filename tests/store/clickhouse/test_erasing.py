@@ -20,6 +20,7 @@ from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.writing import FactWriter
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.types.facts import ACCEPTED, DUPLICATE
 from tests.clickhouse import ClickHouseServer
 from tests.closing import closed_later
 from tests.facts import DAY, HERE, MINUTE, NOON, event, inference
@@ -163,6 +164,21 @@ def test_who_is_erased_is_seen_by_no_question_while_the_server_is_at_it(clickhou
     for each in (store, other):
         assert asked(each, lambda moment: moment.users.active(EVER)) == 2
         assert asked(each, lambda moment: moment.streams.families(NOON)) == totals
+
+
+def test_an_id_of_the_erased_is_new_from_others_while_the_server_is_at_it(clickhouse: ClickHouseServer) -> None:
+    """It counts once, whoever sends it again, and stays when the rows of the erased go."""
+    url = clickhouse.url(clickhouse.new_database())
+    store = closed_later(ClickHouseStore.of_settings(Settings(store=url), DEFINITIONS, notes_outbox=False))
+    store.accept(OF_ANN)
+    with ClickHouseDatabase.of_url(url) as database:
+        database.run("SYSTEM STOP MERGES {db}.event")
+        store.erase("ann", NOON + DAY)
+        assert store.accept([event("1", "cleo"), event("2", "cleo")]) == [ACCEPTED, ACCEPTED]
+        assert store.accept([event("1", "cleo"), event("2", "bob", NOON + DAY)]) == [DUPLICATE, DUPLICATE]
+        database.run("SYSTEM START MERGES {db}.event")
+        until(lambda: database.rows("SELECT count() FROM {db}.event") == [(3,)])
+    assert asked(store, lambda moment: moment.users.active(EVER)) == 2  # the visitor is nobody else
 
 
 def test_an_erasure_that_died_is_completed_by_the_next(

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_measure.definitions.environments import UNNAMED
+from otel_measure.definitions.parameters import Definitions
 from otel_measure.definitions.tellings import Telling
 from otel_measure.records.kinds import GroundTruth, Inference, Origin
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.final_calls import FinalCallsMover
 from otel_measure.store.clickhouse.moving import move_out
 from otel_measure.store.clickhouse.store import ClickHouseStore
+from otel_measure.store.clickhouse.tables import INFERENCE
 from otel_measure.store.clickhouse.upkeep import DEFAULT_DAYS
 from otel_measure.store.clickhouse.upkeep_operations import BeginFinalCalls, EndFinalCalls, SweepState
 from otel_measure.store.protocol import Store
@@ -151,6 +153,28 @@ def test_each_call_is_in_one_place_at_every_moment(clickhouse: ClickHouseServer)
             assert [answers_of(each) for each in moments] == [right, right]
             assert answers(store) == answers(opened(database, clickhouse)) == right
     assert in_state(store) == 2
+
+
+def test_what_a_rebuild_took_away_is_written_again(
+    clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store is counted by other definitions while calls go, of which some come between a copy and a removal."""
+    database = new_store(clickhouse)
+    store, other = opened(database, clickhouse), opened(database, clickhouse)
+    store.take_tellings(spans(3))
+    right, write, written = answers(store), FinalCallsMover._write, list[int]()
+
+    def and_then_it_is_rebuilt(mover: FinalCallsMover, number: int, calls: Sequence[Inference]) -> None:
+        write(mover, number, calls)
+        written.append(number)
+        if len(written) == 1:
+            other.rebuild(Definitions(timezone="Asia/Tokyo"))
+            database.delete(INFERENCE.name, "true")
+
+    monkeypatch.setattr(FinalCallsMover, "_write", and_then_it_is_rebuilt)
+    store.sweep(LATER)
+    assert written == [1, 1]
+    assert answers(store) == answers(other) == right
 
 
 def test_what_has_gone_is_known_by_its_id(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from otel_measure.config import Settings
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Record
 from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.upkeep_operations import SweepState
@@ -24,8 +25,9 @@ from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.past import COLUMNS
 from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.moves import Moved
 from tests.clickhouse import ClickHouseServer
-from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event, inference
 from tests.reference.ground import Identify, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
 from tests.store.asking import asked
@@ -45,16 +47,16 @@ def file_at(path: Path, zone: str = DEFINITIONS.timezone) -> SqliteStore:
     return SqliteStore(str(path), definitions=Definitions(timezone=zone), retention_days=KEPT_DAYS)
 
 
-def move(source: object, target: object, differing: Sequence[str] = ()) -> None:
+def move(source: object, target: object, differing: Sequence[str] = ()) -> Moved:
     """Move a store; of reports that are compared these differ."""
     here, there = (Settings(store=str(place)) for place in (source, target))
-    move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
+    return move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
 
 
-def store_at(url: str, zone: str = DEFINITIONS.timezone) -> ClickHouseStore:
+def store_at(url: str, definitions: Definitions = DEFINITIONS) -> ClickHouseStore:
     """Return the store in a database, opened."""
     settings = Settings(store=url, retention_days=KEPT_DAYS)
-    return ClickHouseStore.of_settings(settings, Definitions(timezone=zone), notes_outbox=False)
+    return ClickHouseStore.of_settings(settings, definitions, notes_outbox=False)
 
 
 def left_in(path: Path) -> tuple[dict[str, list[tuple[object, ...]]], dict[str, list[tuple[object, ...]]]]:
@@ -91,7 +93,7 @@ def test_every_report_is_the_same_there_and_back(
             told(sqlite, step)
         sqlite.sweep(day_start(horizons[0] + KEPT_DAYS + 1, zone.zone))
         move(Path(folder) / "m.db", url)
-        with closing(store_at(url, history.zone_name)) as mine:
+        with closing(store_at(url, zone)) as mine:
             assert [everything(mine, *asked_of, where) for where in wheres] == [
                 everything(sqlite, *asked_of, where) for where in wheres
             ]
@@ -117,11 +119,14 @@ def test_every_report_is_the_same_there_and_back(
         assert left_in(back) == left_in(Path(folder) / "m.db")
 
 
+ANEW = Definitions(timezone="UTC", session_gap_s=7200)
 HORIZON = day_start(TODAY - 20, DEFINITIONS.zone)
 STORY: list[Record] = [
     *(event(f"over {n}", "ann", HORIZON + (n - 5) * 20 * MINUTE, type="page_view") for n in range(9)),
     *(event(f"long {n}", "bob", HORIZON - 3 * DAY + n * HOUR, session_id="bobs") for n in range(60)),
     *(event(f"till {n}", "bob", HORIZON + n * HOUR - 2 * HOUR, session_id="crossing") for n in range(4)),
+    event("apart", "cleo", HORIZON - 2 * DAY + HOUR),
+    event("from each other", "cleo", HORIZON - 2 * DAY + 2 * HOUR),
     event("bought", "ann", HORIZON - DAY, type="purchase", value=2.5, currency="EUR"),
     event("bought as well", "ann", HORIZON - DAY, type="purchase", value=0.1, currency="EUR"),
     event("given", "ann", HORIZON - DAY, type="purchase"),
@@ -152,16 +157,18 @@ def asked_of(store: Store) -> list[object]:
 def test_what_persons_did_goes_on_after_the_move(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """Sessions over several days and over the time before which facts are gone; who comes again is who was there.
 
-    The store was full: of the last day that is gone some facts are there. A move that is given again goes on.
+    The store was full: of the last day that is gone some facts are there. It was counted anew, by a longer pause, which
+    joins no sessions of before. A move that is given again goes on.
     """
     path, url, back = tmp_path / "m.db", clickhouse.url(clickhouse.new_database()), tmp_path / "back.db"
     with closing(file_at(path)) as sqlite:
         sqlite.accept(STORY)
         assert sqlite._sweeper._purge(HORIZON - 90 * MINUTE) > 0
+        sqlite.rebuild(ANEW)
         with pytest.raises(StoreError, match="reports differ"):  # all is there, and is written once more
             move(path, url, ["/users/summary"])
         move(path, url)
-        with closing(store_at(url)) as mine:
+        with closing(store_at(url, ANEW)) as mine:
             assert asked_of(mine) == asked_of(sqlite)
             assert mine.accept(LATE) == sqlite.accept(LATE)
             assert mine.identify("visitor", "ann") == sqlite.identify("visitor", "ann")
@@ -189,3 +196,15 @@ def test_what_retention_left_half_way_is_refused(clickhouse: ClickHouseServer, t
     move(url, tmp_path / "m.db")
     with closing(SqliteStore(str(tmp_path / "m.db"))) as back:
         assert asked_of(back) == expected
+
+
+def test_a_call_that_is_gone_and_of_which_more_may_be_told_is_no_fact(
+    clickhouse: ClickHouseServer, tmp_path: Path
+) -> None:
+    """A full store lets go of it while others still tell of it: facts that are moved are counted without it."""
+    path, url = tmp_path / "m.db", clickhouse.url(clickhouse.new_database())
+    with closing(file_at(path)) as sqlite:
+        sqlite.take_tellings([telling_of_fact(inference("told"), "process")])
+        sqlite.accept([inference("kept", NOON + HOUR)])
+        assert sqlite._sweeper._purge(NOON + 1) == 1
+    assert [move(*places).facts["inference"] for places in ((path, url), (url, tmp_path / "back.db"))] == [1, 1]

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,11 @@ from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse import rewriting
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.moving import to_file
 from otel_measure.store.clickhouse.rewriting import rewrite
+from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.tables import EVENT
+from otel_measure.store.clickhouse.writing import note_rebuilding
 from otel_measure.store.engines import open_store, store_checks
 from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite.replica import Replica
@@ -145,6 +149,39 @@ def test_everybody_counts_by_the_definitions_of_the_store(clickhouse: ClickHouse
         store_at(url)
     found = {each.name: each.look() for each in store_checks(Settings(store=url))}
     assert found["store definitions"] == Finding("wrong", differs, ways_out)
+
+
+def test_where_facts_are_gone_the_days_stay(clickhouse: ClickHouseServer) -> None:
+    """Another zone is refused with the way out, before anything is done; other definitions are taken as SQLite does."""
+    url = clickhouse.url(clickhouse.new_database())
+    settings = Settings(store=url, timezone="UTC", retention_days=10)
+    answers, today = [], UTC_DAYS.day_of(NOON)
+    for store in (open_store(settings), open_store(replace(settings, store=":memory:"))):
+        assert store is not None
+        closed_later(store).accept([event(str(n), "ann", NOON - n * DAY // 2) for n in range(60)])
+        assert store.sweep(NOON) > 0
+        if isinstance(store, ClickHouseStore):
+            with pytest.raises(StoreError, match=r"kept by the days of UTC: move the store to a file"):
+                store.rebuild(IN_PARIS)
+        store.rebuild(Definitions(timezone="UTC", session_gap_s=60, passive_event_types=frozenset({"click"})))
+        answers.append(asked(store, lambda m: [m.users.sessions(Days(today - n, today), NOON) for n in range(30)]))
+    assert answers[0] == answers[1]
+    assert answers[0][-1].events == 60 - sum(NOON - n * DAY // 2 >= (today - 10) * DAY for n in range(60))
+
+
+def test_what_is_half_rebuilt_is_told_and_not_moved(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
+    """By `doctor` with the command that completes it."""
+    database = new_store(clickhouse, UTC_DAYS)
+    note_rebuilding(database, IN_PARIS)
+    url = clickhouse.url(database.name)
+    found = {each.name: each.look() for each in store_checks(Settings(store=url))}
+    assert found["store definitions"] == Finding(
+        "wrong",
+        "it is being counted by other definitions",
+        "wait; if nobody runs it any more, run `otel-measure rebuild --timezone Europe/Paris`",
+    )
+    with pytest.raises(StoreError, match="is being counted anew: complete that before"):
+        to_file(url, tmp_path / "moved.db", lambda *_: None, lambda _: None)
 
 
 def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHouseServer) -> None:
