@@ -340,7 +340,7 @@ def test_no_question_waits_for_a_store_that_is_away(
 def test_a_spool_that_has_room_again_is_asked_again(make: Callable[..., Bench]) -> None:
     """After it was full a question has what was recorded before it, as it had before."""
 
-    class Spool:
+    class FullSpool:
         fails_with: Exception | None = LOCKED
 
         def append(self, records: Sequence[Record]) -> None:
@@ -350,7 +350,7 @@ def test_a_spool_that_has_room_again_is_asked_again(make: Callable[..., Bench]) 
         def settle(self) -> int:
             return 0
 
-    spool = Spool()
+    spool = FullSpool()
     bench = make(spool=spool)
     bench.recorder.put(event("a"))
     assert [bench.recorder.settle() for _ in range(2)] == [1, 1]
