@@ -16,6 +16,7 @@ from otel_measure.config import Settings
 from otel_measure.definitions.days import Days, day_start
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError
+from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.kinds import AbConversion, Exposure, NpsResponse, Record
 from otel_measure.store.clickhouse.store import ClickHouseStore
 from otel_measure.store.clickhouse.upkeep_operations import SweepState
@@ -24,8 +25,9 @@ from otel_measure.store.protocol import Store
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.sqlite.past import COLUMNS
 from otel_measure.store.types.facts import Filter
+from otel_measure.store.types.moves import Moved
 from tests.clickhouse import ClickHouseServer
-from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event
+from tests.facts import DAY, HERE, HOUR, MINUTE, NOON, event, inference
 from tests.reference.ground import Identify, Unlink
 from tests.reference.strategies import UserHistory, histories, identities
 from tests.store.asking import asked
@@ -45,10 +47,10 @@ def file_at(path: Path, zone: str = DEFINITIONS.timezone) -> SqliteStore:
     return SqliteStore(str(path), definitions=Definitions(timezone=zone), retention_days=KEPT_DAYS)
 
 
-def move(source: object, target: object, differing: Sequence[str] = ()) -> None:
+def move(source: object, target: object, differing: Sequence[str] = ()) -> Moved:
     """Move a store; of reports that are compared these differ."""
     here, there = (Settings(store=str(place)) for place in (source, target))
-    move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
+    return move_store(here, there, lambda: NOON, lambda *_: None, lambda _: differing)
 
 
 def store_at(url: str, definitions: Definitions = DEFINITIONS) -> ClickHouseStore:
@@ -194,3 +196,15 @@ def test_what_retention_left_half_way_is_refused(clickhouse: ClickHouseServer, t
     move(url, tmp_path / "m.db")
     with closing(SqliteStore(str(tmp_path / "m.db"))) as back:
         assert asked_of(back) == expected
+
+
+def test_a_call_that_is_gone_and_of_which_more_may_be_told_is_no_fact(
+    clickhouse: ClickHouseServer, tmp_path: Path
+) -> None:
+    """A full store lets go of it while others still tell of it: facts that are moved are counted without it."""
+    path, url = tmp_path / "m.db", clickhouse.url(clickhouse.new_database())
+    with closing(file_at(path)) as sqlite:
+        sqlite.take_tellings([telling_of_fact(inference("told"), "process")])
+        sqlite.accept([inference("kept", NOON + HOUR)])
+        assert sqlite._sweeper._purge(NOON + 1) == 1
+    assert [move(*places).facts["inference"] for places in ((path, url), (url, tmp_path / "back.db"))] == [1, 1]
