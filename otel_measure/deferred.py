@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -112,20 +112,29 @@ class Deferred:
     def do_kept(self, store: Store, kept: bytes) -> None:
         """Do a command that was kept; what refuses it is told as a fault, `refused_` and its call.
 
+        One that this version cannot read is refused as well: everything else of the host waits behind it.
+
         Raises:
             StoreUnavailable: the store is away still; it is tried again.
         """
-        call, packed = _decode(kept)
-        command = self._decoders[call](packed).done_later(self._now_us())
+        call = "command"
+        error: Exception | None = None
         try:
+            call, packed = _decode(kept)
+            command = self._decoders.get(call, _refuse_unknown)(packed).done_later(self._now_us())
             refusal = command.refusal(command.apply(store))
-            error: Exception | None = StoreRejected(refusal) if refusal is not None else None
+            if refusal is not None:
+                error = StoreRejected(refusal)
         except ConfigurationError:  # of this process, not of the command
             raise
-        except (StoreRejected, NotFound, ValueError, TypeError, OverflowError) as refused:
+        except (StoreRejected, NotFound, ValueError, TypeError, OverflowError, msgspec.MsgspecError) as refused:
             error = refused
         if error is not None:
             self._fault(f"refused_{call}", f"{call}, which waited for the store, was refused: {error}", error)
+
+
+def _refuse_unknown(packed: msgspec.Raw) -> NoReturn:
+    raise StoreRejected("this version knows no such call")
 
 
 def _tell(what: str, message: str, error: Exception) -> None:

@@ -99,8 +99,12 @@ class Forwarder:
             return False  # what cannot be read holds nobody up
 
     def waiting(self) -> int:
-        """Return how many records and commands of this host are not in the store yet."""
-        return self._spool.length()
+        """Return how many records and commands of this host are not in the store yet; metrics ask after the end too."""
+        try:
+            return self._spool.length()
+        finally:
+            if self._stopping.is_set():
+                self._spool.close()
 
     def flush(self, timeout_s: float) -> bool:
         """Forward what waits; `False` when that did not succeed in time, or another process is at it."""
@@ -179,11 +183,12 @@ class Forwarder:
             except Exception as error:  # whatever it is, the thread goes on
                 self._fault("forwarding", f"records stay on this host: {error!r}", error)
                 self._stopping.wait(_BACKOFF_S[-1])
+        self._spool.close()  # which may be open again by what this thread was at when it was stopped
 
     # ------------------------------------------------------------ forwarding
 
     def _drain(self, deadline: float | None) -> None:
-        while deadline is None or time.monotonic() < deadline:
+        while time.monotonic() < deadline if deadline is not None else not self._stopping.is_set():
             now = self._now_us()
             batch = self._spool.claim(self._holder(), now, now + CLAIM_US)
             if batch is None:
@@ -195,8 +200,6 @@ class Forwarder:
                     self._do(batch.command)
             self._is_away = False
             self._spool.remove(batch)
-            if deadline is None and self._stopping.is_set():
-                return
 
     def _forward(self, records: Sequence[Record]) -> None:
         try:

@@ -253,6 +253,7 @@ class Recorder:
                 self.commit(batch)
             else:
                 self._spool.append(batch)
+                self._is_away = False
                 self.measure(batch, [ACCEPTED] * len(batch), own=True)
         except StoreUnavailable as error:
             self._queue.extendleft(reversed(batch))

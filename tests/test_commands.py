@@ -15,16 +15,17 @@ from otel_measure import wiring
 from otel_measure.commands import COMMANDS
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
-from otel_measure.errors import StoreUnavailable
+from otel_measure.errors import Conflict, StoreUnavailable
 from otel_measure.records.kinds import ServiceState
 from otel_measure.store.late import LateStore
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.experiments import Experiment
+from otel_measure.store.types.facts import ERASED
 from otel_measure.store.types.spools import SpooledBatch
 from otel_measure.store.types.users import Erasure
 from otel_measure.wiring import Wired
 from tests.closing import closed_later
-from tests.facts import HERE, NOON, SECOND
+from tests.facts import HERE, NOON, SECOND, event
 from tests.store.asking import asked
 
 ANSWERS = ["yes"] * 40 + ["no"] * 40
@@ -234,3 +235,34 @@ def test_what_others_set_meanwhile_is_not_taken_back(host: ShopHost) -> None:
     assert [change.state for change in web.changes] == ["down", "up"]
     assert [each.served for each in asked(near, lambda m: m.experiments.experiments())] == ["a"]
     assert host.faults == ["refused_stop_ab_test"]
+
+
+def test_what_comes_late_sets_nothing_back(host: ShopHost) -> None:
+    """A service that others registered since is no older than it was, and their later erasure goes on keeping out."""
+    near = host.near
+    host.call(lambda p: p.infrastructure._ledger.watch("web"))
+    host.call(lambda p: p.infrastructure.register_service("api"))
+    host.call(lambda p: p.users.delete_user("eve"))
+    later = host.clock() + SECOND
+    near.keep_time(later)
+    near.register_service("test", "db", 99.0, later)
+    near.erase("eve", later)
+    host.deliver()
+    histories = asked(near, lambda m: m.services.histories(0))
+    assert {each.service.name: each.service.registered - NOON for each in histories} == {
+        "api": 2 * SECOND,
+        "db": 4 * SECOND,
+        "web": SECOND,
+    }
+    assert near.accept([event("late", ts=later, user_id="eve")]) == [ERASED]
+
+
+def test_a_test_that_its_process_stopped_is_stopped_though_it_is_created_again(host: ShopHost) -> None:
+    """As the store would have it, also while that is away; another definition under its key is a conflict at once."""
+    users = host.process.users
+    users.create_ab_test("T", ["a", "b"])
+    users.stop_ab_test("t", "b")
+    assert users.create_ab_test("T", ["a", "b"]) == "t"
+    assert {users.assign_variant("t", user) for user in range(20)} == {"b"}
+    with pytest.raises(Conflict, match="exists with another definition: variants"):
+        users.create_ab_test("T", ["c", "d"])

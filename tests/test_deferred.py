@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, cast
 
+import msgspec
 import pytest
 
 from otel_measure.deferred import AT_ONCE, Command, Deferred
@@ -115,6 +116,31 @@ def test_what_is_refused_later_is_told_and_waits_no_longer() -> None:
         ("refused_set_text", "set_text, which waited for the store, was refused: it is no text"),
     ]
     assert place.done == ["none", "good"]
+
+
+def test_what_this_version_cannot_read_holds_nobody_up() -> None:
+    """Whether another version kept it, or the file is damaged: it is told as refused, and those behind it are done."""
+    place = Desk()
+    encode = msgspec.msgpack.encode
+    place.kept = [encode(("of_a_later_version", {})), encode(("set_text", {"text": 1})), b"\xc1"]
+    place.deferred.do(place.store, SetText("good"), "")
+    place.do_kept()
+    assert place.told == [
+        (
+            "refused_of_a_later_version",
+            "of_a_later_version, which waited for the store, was refused: this version knows no such call",
+        ),
+        (
+            "refused_set_text",
+            "set_text, which waited for the store, was refused: Expected `str`, got `int` - at `$.text`",
+        ),
+        (
+            "refused_command",
+            "command, which waited for the store, was refused: MessagePack data is malformed: invalid opcode '\\xc1'"
+            " (byte 0)",
+        ),
+    ]
+    assert place.done == ["good"]
 
 
 def test_what_can_neither_be_done_nor_kept_raises() -> None:

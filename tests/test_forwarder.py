@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -170,6 +171,20 @@ def test_a_process_that_cannot_open_the_store_keeps_what_it_has(place: Place) ->
     place.store.fault = None
     assert place.new("q").flush(30.0)
     assert (list(place.store.records), place.counted) == (["a", "b"], [])
+
+
+def test_the_file_stays_closed_after_the_end(place: Place) -> None:
+    """Though metrics ask how much waits once more."""
+    place.store.is_away = True
+    place.forwarder.append([event("a")])
+    place.forwarder.start()
+    until(place.forwarder.must_wait)
+    place.forwarder.stop(0.0)
+    thread = place.forwarder._thread
+    assert thread is not None
+    thread.join(60.0)
+    spool = cast(SqliteSpool, place.forwarder._spool)
+    assert (place.forwarder.waiting(), spool._connection, thread.is_alive()) == (1, None, False)
 
 
 def test_a_child_forwards_as_another_process(place: Place) -> None:

@@ -91,11 +91,10 @@ class ExperimentService:
     ) -> str:
         """Create a test, find the same one again, or raise its coverage; return its key."""
         wanted = definition(test_name, variants, weights, coverage, key, self._now_us())
+        kept = self._known.get(wanted.key, wanted).raised_to(wanted)
         if self._store is not None:
-            kept = self._deferred.do(self._store, CreateTestCommand(wanted), wanted)
-        else:
-            kept = self._known.get(wanted.key, wanted).raised_to(wanted)
-            check_same(kept, wanted)
+            kept = self._deferred.do(self._store, CreateTestCommand(wanted), kept)
+        check_same(kept, wanted)
         self._known[kept.key] = kept
         return kept.key
 

@@ -264,7 +264,11 @@ def _fact(key: bytes, record: Record) -> bytes:
 
 
 def _add_tombstones(connection: sqlite3.Connection, tombstones: Iterable[bytes], now: int) -> None:
-    connection.executemany("INSERT OR REPLACE INTO tombstone VALUES (?, ?)", [(digest, now) for digest in tombstones])
+    # An erasure that waited on its host may come after a later one of the same person, and takes nothing of it back.
+    connection.executemany(
+        "INSERT INTO tombstone VALUES (?, ?) ON CONFLICT DO UPDATE SET erased_at = max(erased_at, excluded.erased_at)",
+        [(digest, now) for digest in tombstones],
+    )
 
 
 def without_erased(connection: sqlite3.Connection, records: Sequence[Record]) -> tuple[list[Record], set[int]]:

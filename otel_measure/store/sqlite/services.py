@@ -9,6 +9,7 @@ from typing import Final
 from otel_measure.definitions.heartbeats import LONGEST_GAP_US, joined_run
 from otel_measure.errors import StoreRejected
 from otel_measure.records.ids import id_text
+from otel_measure.store.sqlite.clock import kept_clock
 from otel_measure.store.types.services import Interval, RegisteredService, ServiceHistory, StateChange, WatchRun
 
 MAX_SERVICES: Final = 1_000
@@ -124,9 +125,12 @@ def beat(connection: sqlite3.Connection, environment: str, at: int, watched: Col
     """Note a heartbeat, and that some services were watched: join the runs that it reaches to one that holds it."""
     for service in watched:
         _note_watch(connection, environment, service, at)
-    # Registered by a clock that was ahead: nobody can watch a service for a time to come.
+    # Registered by a clock that was ahead: nobody can watch a service for a time to come. A heartbeat that waited on
+    # its host is past, and tells nothing of the clocks of others.
+    clock = kept_clock(connection)
+    now = at if clock is None else max(at, clock.last)
     connection.execute(
-        "UPDATE service SET registered = ?2 WHERE environment = ?1 AND registered > ?2", (environment, at)
+        "UPDATE service SET registered = ?2 WHERE environment = ?1 AND registered > ?2", (environment, now)
     )
     latest = connection.execute(
         "SELECT first, last FROM heartbeats WHERE environment = ? AND first <= ? ORDER BY first DESC LIMIT 2",

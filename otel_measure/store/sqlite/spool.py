@@ -30,7 +30,8 @@ _SCHEMA: Final = """
         content BLOB NOT NULL,
         claimed_by TEXT NOT NULL DEFAULT '',
         claimed_until INTEGER NOT NULL DEFAULT 0
-    ) STRICT
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS command ON batch (seq) WHERE is_command
 """
 _CLAIM: Final = """
     UPDATE batch SET claimed_by = :holder, claimed_until = :until
@@ -202,7 +203,7 @@ class SqliteSpool:
             connection.execute(_NORMAL)
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(_SCHEMA)
+            connection.executescript(_SCHEMA)
         except BaseException:
             connection.close()
             raise

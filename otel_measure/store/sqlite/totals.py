@@ -37,6 +37,7 @@ def recount(transaction: Transaction) -> None:
     for table in TABLES:
         for records in chunks(read(connection, table), READ_AT_ONCE):
             merge(connection, transaction.names, summed(records))
+    connection.execute("DELETE FROM total WHERE value = 0 AND count = 0")  # what is kept for later, and was never shown
 
 
 def merge(connection: sqlite3.Connection, names: Names, sums: Mapping[TotalKey, Sum], into: str = "total") -> None:

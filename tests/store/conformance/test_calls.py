@@ -359,3 +359,11 @@ def test_series_of_the_conventions_are_shown_of_spans_where_no_metrics_come(stor
     assert durations(NOON + 4 * MINUTE) == 1 + 1
     store.rebuild()
     assert durations(NOON + 4 * MINUTE) == 1 + 1
+
+
+def test_a_rebuild_shows_no_series_that_are_not_shown_yet(store: Store) -> None:
+    """What the process's own metrics may still show is in no series, whether it is counted anew or not."""
+    take(store, told(1))
+    before = asked(store, lambda moment: moment.streams.families(NOON))
+    store.rebuild()
+    assert asked(store, lambda moment: moment.streams.families(NOON)) == before

@@ -65,6 +65,17 @@ def test_one_batch_is_forwarded_by_one_process(tmp_path: Path) -> None:
     assert claimed("s", NOON - MINUTE) == 1
 
 
+def test_whether_anything_is_to_be_set_costs_the_same_however_much_waits(tmp_path: Path) -> None:
+    """It is asked before every call that sets something, also while much is being forwarded."""
+    spool, steps = closed_later(SqliteSpool(tmp_path / "spool", LARGE)), list[int]()
+    for n in range(100):
+        spool.append([event(f"e{n}")])
+    with spool._connected() as connection:
+        connection.set_progress_handler(lambda: steps.append(1), 10)
+    assert not spool.has_commands()
+    assert len(steps) < 10
+
+
 def test_what_is_set_is_taken_alone(tmp_path: Path) -> None:
     """It waits for what others are at before it, and all that is behind it waits for it, whoever forwards."""
     spool = closed_later(SqliteSpool(tmp_path / "spool", LARGE))
