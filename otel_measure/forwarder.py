@@ -158,10 +158,13 @@ class Forwarder:
         """Go on."""
         self._spool.after_fork_in_parent()
 
-    def after_fork_in_child(self) -> None:
-        """Become the forwarder of another process."""
-        was_started = self._thread is not None
+    def open_anew_in_child(self) -> None:
+        """Leave the file to the parent: how much waits in it is asked before the child has a forwarder."""
         self._spool.after_fork_in_child()
+
+    def after_fork_in_child(self) -> None:
+        """Become the forwarder of another process, which has opened the file anew."""
+        was_started = self._thread is not None
         self._reset()
         if was_started:
             self.start()

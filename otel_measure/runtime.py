@@ -213,6 +213,9 @@ class Runtime(Wired):
             # The last collection of telemetry asks it once more.
             Part(name="thread of the sampler", stop=sampler.stop),
         ]
+        if self.forwarder is not None:
+            # In a child before telemetry, whose first collection asks how much waits.
+            rows.append(Part(name="spool", after_fork_in_child=self.forwarder.open_anew_in_child))
         if store is not None:
             rows.append(
                 Part(

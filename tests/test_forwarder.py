@@ -195,6 +195,7 @@ def test_a_child_forwards_as_another_process(place: Place) -> None:
     place.forwarder.append([event("a")])
     until(lambda: place.forwarder.waiting() == 0)
     place.forwarder.before_fork()
+    place.forwarder.open_anew_in_child()
     place.forwarder.after_fork_in_child()
     place.forwarder.append([event("b")])
     until(lambda: place.forwarder.waiting() == 0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from otel_measure.config import Settings
 from otel_measure.runtime import Runtime
 from otel_measure.store.clickhouse import connection
 from tests.clickhouse import ClickHouseServer, without_what_is_not_of_the_extra
+from tests.components import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -117,3 +121,23 @@ def test_a_server_that_takes_connections_and_says_nothing_costs_the_host_one_wai
         assert app.forwarder.waiting() == 201
         assert time.monotonic() - began_s < 30.0  # a question may take 60, and a sign of life 1
         app.shutdown(0.0)
+
+
+def test_a_child_goes_on_while_the_server_is_away(tmp_path: Path) -> None:
+    """Its first collection of metrics asks how much waits, in a file that was the parent's until then."""
+    app = Runtime(Settings(store=f"clickhouse://127.0.0.1:{free_port()}/shop", spool=str(tmp_path / "spool")))
+    app.start()
+    app.before_fork()
+    child = os.fork()
+    if child == 0:
+        app.after_fork_in_child()
+        os._exit(0 if app.users.identify("v-1", "ann") == "v-1" else 1)
+    try:
+        until(lambda: os.waitpid(child, os.WNOHANG) == (child, 0), within_s=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    app.after_fork_in_parent()
+    assert app.forwarder is not None
+    assert app.forwarder.waiting() == 1
+    app.shutdown(0.0)

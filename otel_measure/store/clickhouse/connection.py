@@ -96,7 +96,7 @@ class ClickHouseDatabase:
     ) -> None:
         self._connect = connect
         self._within_s = within_s
-        self._client = connect(within_s)
+        self._connected: Client | None = connect(within_s)
         self._is_in_doubt = False
         self.has_refused = False
         self._inherited: list[Client] = []
@@ -212,10 +212,10 @@ class ClickHouseDatabase:
             self.rows(f"SELECT 1 FROM {self.on_each_shard('system.one')}")
 
     def after_fork_in_child(self) -> None:
-        """Take connections of one's own: those of the parent process are left to it."""
-        self._inherited.append(self._client)
-        with _told_as_unavailable(self.name):
-            self._client = self._connect(self._within_s)
+        """Take connections of one's own when they are needed: those of the parent process are left to it."""
+        if self._connected is not None:
+            self._inherited.append(self._connected)
+            self._connected = None
         vars(self).pop("hiding", None)
         if "prompt" in vars(self):
             self.prompt.after_fork_in_child()
@@ -306,6 +306,7 @@ class ClickHouseDatabase:
         It reads without projections what the server is at, and is made for questions.
         """
         hiding = copy(self)
+        hiding._connected = self._client
         hiding._asked_with = {"apply_mutations_on_fly": 1}
         return hiding
 
@@ -313,6 +314,15 @@ class ClickHouseDatabase:
         """Connect to another database of the same server, by the same user."""
         with _told_as_unavailable(name):
             return type(self)(self._connect, name, self._within_s)
+
+    @property
+    def _client(self) -> Client:
+        """The connections of this process."""
+        if self._connected is None:
+            with _told_as_unavailable(self.name):
+                self._connect(_PROMPT_S).close()  # nobody waits for an answer who has none yet
+                self._connected = self._connect(self._within_s)
+        return self._connected
 
     @contextmanager
     def _talking(self) -> Iterator[None]:
@@ -330,7 +340,8 @@ class ClickHouseDatabase:
         """Close the connections."""
         if "prompt" in vars(self):
             self.prompt.close()
-        self._client.close()
+        if self._connected is not None:
+            self._connected.close()
 
     def __enter__(self) -> Self:
         """Return itself."""

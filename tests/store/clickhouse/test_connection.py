@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import MagicMock
 
 import pytest
+from clickhouse_connect.driver.exceptions import OperationalError
 from clickhouse_connect.driver.query import QueryResult
 
 from otel_measure.config import Settings
@@ -100,3 +102,24 @@ def test_without_the_extra_the_line_to_install_it_is_said(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'otel-measure\[clickhouse\]'"):
         ClickHouseDatabase.of_url("clickhouse://db/x")
+
+
+def test_a_child_connects_when_it_first_asks() -> None:
+    """A process is copied whether or not the server is there; the connections of the parent stay its own."""
+    connected, is_there = list[MagicMock](), True
+
+    def connect(within_s: int) -> MagicMock:
+        if not is_there:
+            raise OperationalError("Connection refused")
+        connected.append(MagicMock(query=lambda *_, **__: QueryResult([[len(connected)]])))
+        return connected[-1]
+
+    database = ClickHouseDatabase(connect, "db")
+    is_there = False
+    database.after_fork_in_child()
+    with pytest.raises(StoreUnavailable, match="away"):
+        database.rows("SELECT 1")
+    is_there = True
+    assert database.rows("SELECT 1") == [[3]]  # beside the parent's and one that is asked for a sign of life
+    database.close()
+    assert [client.close.called for client in connected] == [False, True, True]
