@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from otel_measure.commands import COMMANDS
 from otel_measure.config import Settings
 from otel_measure.definitions.days import moment
 from otel_measure.errors import Conflict, StoreUnavailable
-from otel_measure.records.kinds import ServiceState
+from otel_measure.records.kinds import Record, ServiceState
 from otel_measure.store.late import LateStore
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.store.types.experiments import Experiment
@@ -266,3 +266,19 @@ def test_a_test_that_its_process_stopped_is_stopped_though_it_is_created_again(h
     assert {users.assign_variant("t", user) for user in range(20)} == {"b"}
     with pytest.raises(Conflict, match="exists with another definition: variants"):
         users.create_ab_test("T", ["c", "d"])
+
+
+def test_a_spool_that_has_room_again_is_asked_again(host: ShopHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After it was full, what is recorded before a question is kept before it once more."""
+    recorder, track = host.process.recorder, host.process.users.track_event
+
+    def append(records: Sequence[Record]) -> None:
+        raise StoreUnavailable("spool_full", "it is full", "see why")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host.process.forwarder, "append", append)
+        track("ann", "click", "button")
+        assert (recorder.settle(), recorder.queue_length) == (1, 1)
+    assert recorder.flush()
+    track("ann", "click", "button")
+    assert (recorder.settle(), recorder.queue_length) == (2, 0)

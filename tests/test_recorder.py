@@ -337,30 +337,6 @@ def test_no_question_waits_for_a_store_that_is_away(
     assert bench.store.ids == ["b", "a"]
 
 
-def test_a_spool_that_has_room_again_is_asked_again(make: Callable[..., Bench]) -> None:
-    """After it was full a question has what was recorded before it, as it had before."""
-
-    class FullSpool:
-        fails_with: Exception | None = LOCKED
-
-        def append(self, records: Sequence[Record]) -> None:
-            if self.fails_with is not None:
-                raise self.fails_with
-
-        def settle(self) -> int:
-            return 0
-
-    spool = FullSpool()
-    bench = make(spool=spool)
-    bench.recorder.put(event("a"))
-    assert [bench.recorder.settle() for _ in range(2)] == [1, 1]
-    spool.fails_with = None
-    assert bench.recorder.flush()
-    bench.recorder.put(event("b"))
-    assert bench.recorder.settle() == 0
-    assert bench.sink.records == ["a", "b"]
-
-
 def test_our_own_faults_are_raised_where_that_is_wanted(make: Callable[..., Bench]) -> None:
     """Under test nothing is swept under the rug."""
     bench = make(raise_faults=True)

@@ -182,7 +182,7 @@ _STRETCHES: Final = "SELECT environment, whose, session, lo, hi, events, views, 
 )
 # The ids of sessions that facts which are there go on with; of others nobody can tell.
 _CLIENTS: Final = (
-    "SELECT DISTINCT session, session_id FROM {db}.event WHERE session IN"
+    "SELECT DISTINCT session, session_id FROM {db}.event WHERE session GLOBAL IN"
     " (SELECT session FROM {db}.past_stretch WHERE session != 0 AND hi >= {since:Int64})"
 )
 _NAMES: Final = "SELECT DISTINCT user, user_id FROM {db}.past_name WHERE user % {parts:UInt32} = {part:UInt32}"

@@ -275,12 +275,17 @@ def test_an_export_is_that_of_sqlite(sharded: ClickHouseDatabase) -> None:
 def test_a_store_is_moved_to_a_cluster_and_back(
     shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes back is what went there, by its reports; where the cluster's tables are not, nothing is moved."""
+    """What comes back is what went there, by its reports; where the cluster's tables are not, nothing is moved.
+
+    What facts said that are gone moves along.
+    """
     monkeypatch.setattr(same_answers, "_ASKED", ("/users/summary", "/ai/models"))
     file, back, url = tmp_path / "from.db", tmp_path / "back.db", f"{shards.new_url()}?cluster={CLUSTER}"
-    with closing(SqliteStore(str(file), definitions=DEFINITIONS)) as store:
+    with closing(SqliteStore(str(file), definitions=DEFINITIONS, retention_days=10)) as store:
+        store.accept([event(f"old {n}", f"many-{n % 5}", NOON - 20 * DAY, session_id="s") for n in range(9)])
         store.accept([*of_many("many", NOON), *one_of_each()])
         store.identify("many-1", "many-2")
+        assert store.sweep(NOON) == 9
     places = [Settings(store=str(place), timezone=DEFINITIONS.timezone) for place in (file, url, back)]
     elsewhere = Settings(store=f"{shards.servers[0].url(shards.servers[0].new_database())}?cluster={CLUSTER}")
     with pytest.raises(StoreError, match="run what `otel-measure schema"):
