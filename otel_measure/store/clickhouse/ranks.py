@@ -27,6 +27,10 @@ def rank_of_batch(number: int) -> int:
     return number * _OF_A_BATCH
 
 
+BATCH: Final = f"if({COUNTS_IN_TOTALS}, 0, intDiv(rank, {_OF_A_BATCH}))"
+"""The number of the batch in which a call came that others told of; of one that was recorded 0."""
+
+
 def in_batches_until(number: int) -> str:
     """Return the condition that a call was recorded, or came in a batch until this one."""
-    return f"(rank < {rank_of_batch(number + 1)} OR {COUNTS_IN_TOTALS})"
+    return f"batch <= {number:d}"

@@ -110,7 +110,7 @@ def _fact_tables(database: str, engines: _Engines) -> Iterator[str]:
 
 
 def _columns(table: FactTable) -> list[str]:
-    return [f"{name} {kind}" for name, kind in table.all_columns.items()]
+    return [f"{name} {kind}" for name, kind in {**table.all_columns, **table.derived}.items()]
 
 
 def _distributed(database: str, cluster: str, engines: _Engines) -> Iterator[str]:

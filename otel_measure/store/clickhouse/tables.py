@@ -22,6 +22,7 @@ from otel_measure.records.kinds import (
     Record,
     UserEvent,
 )
+from otel_measure.store.clickhouse.ranks import BATCH
 
 # How columns are packed: what questions read of every row by what unpacks quickly (times by T64 in a third of the time
 # that Delta with ZSTD takes, in less room), the rest by what is small.
@@ -47,6 +48,7 @@ class FactTable(NamedTuple):
         partition: an expression; what is removed by age is a partition, of measured facts that of one day.
         order: the sorting key. Of rows that are equal in it, the first received stays.
         projections: what is kept in another order or grouped, by name; each table has `by_id` as well.
+        derived: columns that the server makes of others when a row is written, and their types.
     """
 
     record: type[Record]
@@ -56,10 +58,11 @@ class FactTable(NamedTuple):
     partition: str = "toYYYYMM(day)"
     order: tuple[str, ...] = ("day", "user", "id")
     projections: Mapping[str, str] = {}
+    derived: Mapping[str, str] = {}
 
     @property
     def all_columns(self) -> dict[str, str]:
-        """Every column and its type, in the order of the table."""
+        """Every column that is written and its type, in the order of the table."""
         return {**_BEFORE, **self.columns, **self.computed, **_AFTER}
 
     @property
@@ -158,6 +161,7 @@ INFERENCE: Final = FactTable(
     },
     partition="day",
     order=("day", "model", "version", "ts", "id"),
+    derived={"batch": f"UInt32 DEFAULT {BATCH}"},
 )
 GROUND_TRUTH: Final = FactTable(
     GroundTruth,
