@@ -213,9 +213,7 @@ class Runtime(Wired):
             # The last collection of telemetry asks it once more.
             Part(name="thread of the sampler", stop=sampler.stop),
         ]
-        if self.forwarder is not None:
-            # In a child before telemetry, whose first collection asks how much waits.
-            rows.append(Part(name="spool", after_fork_in_child=self.forwarder.open_anew_in_child))
+        rows += self._spool_parts()
         if store is not None:
             rows.append(
                 Part(
@@ -254,6 +252,12 @@ class Runtime(Wired):
                 after_fork_in_child=forwarder.after_fork_in_child,
             )
         ]
+
+    def _spool_parts(self) -> list[Part]:
+        if self.forwarder is None:
+            return []
+        # In a child before telemetry, whose first collection asks how much waits.
+        return [Part(name="spool", after_fork_in_child=self.forwarder.open_anew_in_child)]
 
     def _collector_parts(self) -> list[Part]:
         collector = self.collector
