@@ -210,10 +210,8 @@ class Runtime(Wired):
                 after_fork_in_parent=telemetry.after_fork_in_parent,
                 after_fork_in_child=lambda: telemetry.after_fork_in_child(str(uuid.uuid4())),
             ),
-            # The last collection of telemetry asks it once more.
-            Part(name="thread of the sampler", stop=sampler.stop),
+            *self._parts_that_telemetry_asks(),
         ]
-        rows += self._spool_parts()
         if store is not None:
             rows.append(
                 Part(
@@ -253,11 +251,12 @@ class Runtime(Wired):
             )
         ]
 
-    def _spool_parts(self) -> list[Part]:
+    def _parts_that_telemetry_asks(self) -> list[Part]:
+        """Return what the last collection of telemetry asks once more, and in a child the first one."""
+        thread = Part(name="thread of the sampler", stop=self.sampler.stop)
         if self.forwarder is None:
-            return []
-        # In a child before telemetry, whose first collection asks how much waits.
-        return [Part(name="spool", after_fork_in_child=self.forwarder.open_anew_in_child)]
+            return [thread]
+        return [thread, Part(name="spool", after_fork_in_child=self.forwarder.open_anew_in_child)]
 
     def _collector_parts(self) -> list[Part]:
         collector = self.collector
