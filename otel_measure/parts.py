@@ -56,7 +56,7 @@ class Parts:
 
     Args:
         parts: in that order.
-        fault: takes what a part raises at its end.
+        fault: takes what a part raises at its end, or in a child.
         monotonic: seconds.
     """
 
@@ -119,6 +119,12 @@ class Parts:
             part.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Make every part one of another process."""
+        """Make every part one of another process, whatever another one raises."""
+        raised: list[tuple[Part, Exception]] = []
         for part in reversed(self._parts):
-            part.after_fork_in_child()
+            try:
+                part.after_fork_in_child()
+            except Exception as error:
+                raised.append((part, error))
+        for culprit, fault in raised:  # whoever takes it was a part of the parent until now
+            self._fault(culprit.name, f"{culprit.name} did not begin anew in a child: {fault!r}", fault)

@@ -119,3 +119,11 @@ def test_every_part_is_stopped_whatever_another_one_does() -> None:
     assert not walk.parts.stop(1.0)
     assert walk.notes == ["stop first", "stop second", "stop third"]
     assert walk.faults == [("second", "second did not stop in order: RuntimeError('mine')")]
+
+
+def test_every_part_begins_anew_in_a_child_whatever_another_one_raises() -> None:
+    """One that raised is a fault, told when all others are those of the child."""
+    walk = Walk(raises="renew second")
+    walk.parts.after_fork_in_child()
+    assert walk.notes == ["renew third", "renew second", "renew first"]
+    assert walk.faults == [("second", "second did not begin anew in a child: RuntimeError('mine')")]
