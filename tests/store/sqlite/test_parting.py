@@ -8,7 +8,7 @@ from otel_measure.definitions.days import Days
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.records.kinds import Record
-from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.sqlite import SqliteStore, past
 from otel_measure.store.sqlite.parting import MANY, PartedStore
 from otel_measure.store.sqlite.replica import Replica
 from tests.closing import closed_later
@@ -47,19 +47,26 @@ def test_facts_are_told_once(tmp_path: Path) -> None:
         assert list(store.facts(table, pages[-1][0])) == []
 
 
-def test_the_small_state_and_the_facts_are_the_store(tmp_path: Path) -> None:
-    """What the small state becomes when it is given the facts again says what the store said."""
+def test_the_small_state_the_facts_and_what_those_left_that_are_gone_are_the_store(tmp_path: Path) -> None:
+    """What the small state becomes when it is given the others again says what the store said."""
     store = parted(tmp_path / "a.db")
     whole = _said(store)
     facts = [fact for table in MANY for _, page in store.facts(table) for fact in page]
+    left = {table: list(store.past_of(table)) for table in past.COLUMNS}
     contents = store.small_state()
     replica = closed_later(Replica(Definitions(), b"\0" * 32))
     replica.load(contents)
     assert b"stranger" not in contents
     assert replica.contents() == contents
     assert replica.export("u").facts == ()
-    replica.accept(facts)
-    assert _said(replica) == whole
+    replica.write_to(tmp_path / "b.db")
+    again = closed_later(PartedStore(str(tmp_path / "b.db")))
+    again.accept(facts)
+    again.forget_past()
+    for table, rows in left.items():
+        again.take_past(table, rows)
+    again.count_past()
+    assert _said(again) == whole
 
 
 def _said(store: SqliteStore) -> tuple[object, ...]:
