@@ -7,7 +7,8 @@ from collections.abc import Collection
 from typing import Final
 
 from otel_measure.definitions.days import Days
-from otel_measure.store.clickhouse.person_steps import StepQuestions
+from otel_measure.store.clickhouse.active_persons import Ask
+from otel_measure.store.clickhouse.person_steps import rows_of_steps
 from otel_measure.store.clickhouse.persons import DAY, OF_FACTS, OF_PAST, ON_DAYS, UUID_OF_ID
 
 _OF_SURVEY: Final = f"{ON_DAYS} AND (survey = {{survey:String}} OR {{any_survey:Bool}})"
@@ -35,11 +36,11 @@ class PersonAnswers:
     """How many persons gave each score with their last answer.
 
     Args:
-        questions: that are asked.
+        ask: asks the server about the users whom answers are about.
     """
 
-    def __init__(self, questions: StepQuestions) -> None:
-        self._questions = questions
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
         self._known: dict[tuple[Days, str | None], Counter[int]] = {}
 
     def scores(self, days: Days, survey: str | None, steps: Collection[Days]) -> Counter[int]:
@@ -54,7 +55,7 @@ class PersonAnswers:
             asked = sorted({step for step in steps if (step, survey) not in self._known} | {days})
             for step in asked:
                 self._known[step, survey] = Counter()
-            rows = self._questions.rows(_LAST, asked, survey=survey or "", any_survey=survey is None)
+            rows = rows_of_steps(self._ask, _LAST, asked, survey=survey or "", any_survey=survey is None)
             for i, score, n in rows:
                 self._known[asked[i - 1], survey][score] = n
         return self._known[days, survey]

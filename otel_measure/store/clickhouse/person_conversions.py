@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from otel_measure.definitions.conversions import total_value
 from otel_measure.definitions.days import Days
-from otel_measure.store.clickhouse.person_steps import StepQuestions
+from otel_measure.store.clickhouse.active_persons import Ask
+from otel_measure.store.clickhouse.person_steps import rows_of_steps
 from otel_measure.store.clickhouse.persons import DAY, OF_FACTS, OF_PAST, ON_DAYS, USER_DAYS
 from otel_measure.store.types.users import ConversionTotals
 
@@ -66,12 +67,12 @@ class PersonConversions:
     """What conversions add up to, by the event that is one and the days.
 
     Args:
-        questions: that are asked.
+        ask: asks the server about the users whom answers are about.
         active: says how many persons were active on some days.
     """
 
-    def __init__(self, questions: StepQuestions, active: Callable[[Days], int]) -> None:
-        self._questions = questions
+    def __init__(self, ask: Ask, active: Callable[[Days], int]) -> None:
+        self._ask = ask
         self._active = active
         self._known: dict[tuple[Days, str], ConversionTotals] = {}
 
@@ -86,7 +87,7 @@ class PersonConversions:
         if (days, event) not in self._known:
             asked = sorted({step for step in steps if (step, event) not in self._known} | {days})
             is_one = len(asked) == 1
-            rows = self._questions.rows(_OF_ONE_STEP if is_one else _OF_STEPS, asked, event=event)
+            rows = rows_of_steps(self._ask, _OF_ONE_STEP if is_one else _OF_STEPS, asked, event=event)
             found: dict[int, Sequence[Any]] = {step: of_step for step, *of_step in rows}
             for i, step in enumerate(asked, 1):
                 persons, converted, wait_us, sums = found.get(i, _NOBODY)

@@ -21,8 +21,7 @@ from otel_measure.store.clickhouse.past import kept_from
 from otel_measure.store.clickhouse.person_answers import PersonAnswers
 from otel_measure.store.clickhouse.person_conversions import PersonConversions
 from otel_measure.store.clickhouse.person_sessions import PersonSessions
-from otel_measure.store.clickhouse.person_steps import StepQuestions
-from otel_measure.store.clickhouse.persons import user_days
+from otel_measure.store.clickhouse.persons import of_persons, user_days
 from otel_measure.store.types.users import Cohort, ConversionTotals, SessionTotals
 
 
@@ -61,9 +60,8 @@ class ClickHouseUserQuestions:
         self._persons = ActivePersons(self._rows, is_anybody_merged=bool(merged))
         self._sessions = PersonSessions(database, definitions, self._rows)
         self._steps: set[Days] = set()
-        questions = StepQuestions(self._rows, is_anybody_merged=bool(merged))
-        self._conversions = PersonConversions(questions, self.active)
-        self._answers = PersonAnswers(questions)
+        self._conversions = PersonConversions(self._rows, self.active)
+        self._answers = PersonAnswers(self._rows)
 
     def counted_by(self, start: int, end: int) -> CountedBy:
         """Return by which definitions persons are counted: what facts that are gone said stays as it was counted."""
@@ -119,7 +117,8 @@ class ClickHouseUserQuestions:
     def _rows(self, sql: str, days: Days, **parameters: Any) -> Sequence[Sequence[Any]]:
         first, last = within_table(days)
         given = {"first": first, "last": last, "kept_from": self._kept_from, **self._of, **parameters}
-        return self._database.rows(sql.replace("{user_days}", self._user_days), self._merged, **given)
+        sql = of_persons(sql.replace("{user_days}", self._user_days), is_anybody_merged=bool(self._merged))
+        return self._database.rows(sql, self._merged, **given)
 
     @cached_property
     def _user_days(self) -> str:
