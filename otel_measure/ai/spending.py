@@ -46,7 +46,8 @@ class Spending:
 
     Attributes:
         rows: the dearest first, or those of the page that is asked for.
-        unattributed_usd: what the calls cost that name neither a user nor a repository, or that only metrics tell of.
+        unattributed_usd: what the calls cost that name neither a user nor a repository, or that only metrics tell of;
+            `nan` where none of them has a cost.
         total_usd: of all calls.
     """
 
@@ -91,12 +92,14 @@ def spending(spent: SpentRows, sums: Iterable[CallTotals], by: Sequence[str], sp
     """
     every = list(sums)
     total = sum(each.cost_nano_usd for each in every)
-    is_priced = any(each.priced for each in every)
+    priced = sum(each.priced for each in every)
+    of_nobody = max(sum(each.requests for each in every) - spent.requests, 0)
+    is_known = priced > spent.priced or (priced > 0 and not of_nobody)
     return Spending(
         rows=tuple(_row(each, by) for each in spent.rows),
-        unattributed_usd=max(total - spent.cost_nano_usd, 0) / instruments.NANO if is_priced else nan,
-        unattributed_requests=max(sum(each.requests for each in every) - spent.requests, 0),
-        total_usd=total / instruments.NANO if is_priced else nan,
+        unattributed_usd=max(total - spent.cost_nano_usd, 0) / instruments.NANO if is_known else nan,
+        unattributed_requests=of_nobody,
+        total_usd=total / instruments.NANO if priced else nan,
         window=span.window,
     )
 

@@ -21,7 +21,9 @@ RANKS: Final[Mapping[str, str]] = {
     "priced_ratio": "priced * 1.0 / requests",
 }
 """A column of a report's rows that may be sorted by → what that is in the table `spent`; NULL where it is unknown."""
-_OF_ALL: Final = "count(*) OVER (), sum(requests) OVER (), sum(cost_nano_usd) OVER ()"
+_OF_ALL: Final = ("requests", "cost_nano_usd", "priced")
+_WITH_SUMS: Final = ", ".join(("count(*) OVER ()", *(f"sum({name}) OVER ()" for name in _OF_ALL)))
+_N: Final = len(_OF_ALL) + 1
 
 
 def keys_of(by: Sequence[str]) -> list[str]:
@@ -52,13 +54,12 @@ def spent_rows(asked: Callable[[str], Sequence[Sequence[Any]]], by: Sequence[str
     n, order = len(by), ", ".join(("cost_nano_usd DESC", *(f"ifNull({key}, '')" for key in keys_of(by))))
     if page is None:
         spent = [Spent(tuple(row[:n]), *row[n:]) for row in asked(f"SELECT * FROM spent ORDER BY {order}")]
-        requests, cost = sum(each.requests for each in spent), sum(each.cost_nano_usd for each in spent)
-        return SpentRows(spent, len(spent), requests, cost)
+        return SpentRows(spent, len(spent), *(sum(getattr(each, name) for each in spent) for name in _OF_ALL))
     if page.sort:
         rank, direction = RANKS[page.column], "DESC" if page.sort.startswith("-") else "ASC"
         order = f"{rank} IS NULL, {rank} {direction}, {order}"
-    rows = asked(f"SELECT *, {_OF_ALL} FROM spent ORDER BY {order} LIMIT {page.limit} OFFSET {page.offset}")
+    rows = asked(f"SELECT *, {_WITH_SUMS} FROM spent ORDER BY {order} LIMIT {page.limit} OFFSET {page.offset}")
     if not rows and (page.offset or not page.limit):  # no row is there that could tell of all
         return spent_rows(asked, by, replace(page, limit=1, offset=0))._replace(rows=[])
-    total, requests, cost = rows[0][-3:] if rows else (0, 0, 0)
-    return SpentRows([Spent(tuple(row[:n]), *row[n:-3]) for row in rows], total, requests, cost)
+    of_all = rows[0][-_N:] if rows else [0] * _N
+    return SpentRows([Spent(tuple(row[:n]), *row[n:-_N]) for row in rows], *of_all)

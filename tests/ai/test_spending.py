@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from math import nan
 
 import pytest
 
@@ -69,3 +70,15 @@ def test_a_call_that_names_a_user_is_never_of_nobody(measured: Capture) -> None:
     spent = measured.ai.get_spending(start=began, end=START + timedelta(seconds=1))
     assert [row.cost_usd for row in spent.rows] == [spent.total_usd] == [1.0]
     assert (spent.unattributed_usd, spent.unattributed_requests) == (0.0, 0)
+
+
+@pytest.mark.parametrize(("cost_usd", "expected"), [(None, nan), (0.0, 0.0), (0.25, 0.25)])
+def test_what_calls_of_nobody_cost_is_unknown_where_none_has_a_cost(
+    measured: Capture, cost_usd: float | None, expected: float
+) -> None:
+    """It is no 0, whatever the calls of users cost; calls that cost nothing are."""
+    measured.ai.record_inference("m", "1", 5.0, cost_usd=1.0, user_id="ann")
+    measured.ai.record_inference("own", "1", 5.0, cost_usd=cost_usd)
+    spent = measured.ai.get_spending()
+    assert (spent.total_usd, spent.unattributed_requests) == (1.0 + (cost_usd or 0.0), 1)
+    assert spent.unattributed_usd == pytest.approx(expected, nan_ok=True)

@@ -128,12 +128,14 @@ class SpentRows(NamedTuple):
         total: how many there are in all.
         requests: calls of all of them.
         cost_nano_usd: what all of them cost.
+        priced: calls with a cost of all of them.
     """
 
     rows: list[Spent]
     total: int
     requests: int
     cost_nano_usd: int
+    priced: int
 
 
 class Model(NamedTuple):

@@ -55,7 +55,8 @@ def grouped(given: Iterable[Inference], by: Sequence[str]) -> SpentRows:
         known = sums.get(keys, Spent(keys, 0, 0, 0, 0, 0, 0, 0))
         sums[keys] = Spent(keys, *(a + b for a, b in zip(known[1:], one, strict=True)))
     rows = sorted(sums.values(), key=lambda each: (-each.cost_nano_usd, [key or "" for key in each.keys]))
-    return SpentRows(rows, len(rows), sum(row.requests for row in rows), sum(row.cost_nano_usd for row in rows))
+    of_all = (sum(getattr(row, name) for row in rows) for name in ("requests", "cost_nano_usd", "priced"))
+    return SpentRows(rows, len(rows), *of_all)
 
 
 def check(store: Store, given: Sequence[Inference]) -> None:
@@ -77,7 +78,9 @@ def test_a_page_is_that_of_all_rows(engine: EngineCase) -> None:
     So it is of calls that were recorded and of others that spans tell of beside them, of the same users or not.
     """
     store = engine.open()
-    assert asked(store, lambda m: m.spending.spent(SPAN.start, SPAN.end, ("user",), Page())) == SpentRows([], 0, 0, 0)
+    assert asked(store, lambda m: m.spending.spent(SPAN.start, SPAN.end, ("user",), Page())) == SpentRows(
+        [], 0, 0, 0, 0
+    )
     recorded, others = calls(60)[:40], calls(60)[40:]
     store.accept(recorded)
     check(store, recorded)
