@@ -328,7 +328,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._file is not None:
             return self._open_file(self._file)
-        return prepared(connected(MEMORY, self._busy_timeout_ms), self._log_pages)
+        return prepared(connected(MEMORY, self._busy_timeout_ms), self._log_pages, self._busy_timeout_ms)
 
     def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
         known = file.inode
@@ -346,7 +346,7 @@ class Database:
             # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
             file.refuse_another()
             opened = file.inode_now()
-            prepared(connection, self._log_pages)
+            prepared(connection, self._log_pages, self._busy_timeout_ms)
             file.inode, file.log = known or opened, file.log_now()
             self._open_ones.add(connection)
             self._let_go = False

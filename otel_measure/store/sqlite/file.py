@@ -102,7 +102,7 @@ class DatabaseFile:
 
     def inode_now(self) -> Inode | None:
         """Return device and inode of what is at the path, `None` for nothing."""
-        status = _status(self.path)
+        status = status_of(self.path)
         if status is None:
             return None
         self.was_cut = self.was_cut or status.st_size < self._size
@@ -111,7 +111,7 @@ class DatabaseFile:
 
     def log_now(self) -> Inode | None:
         """Return device and inode of the log at its path, `None` for nothing."""
-        status = _status(self.log_path)
+        status = status_of(self.log_path)
         self.log_size = 0 if status is None else status.st_size
         return None if status is None else (status.st_dev, status.st_ino)
 
@@ -146,7 +146,7 @@ class DatabaseFile:
 
 def has_lost_log(path: str) -> bool:
     """Tell whether another process uses a file with a log that is no longer at its path."""
-    return _status(log_of(path)) is None and _is_held_by_others(path)
+    return status_of(log_of(path)) is None and _is_held_by_others(path)
 
 
 def log_of(path: str) -> str:
@@ -196,14 +196,24 @@ def _is_held_by_others(path: str) -> bool:
     return False
 
 
-def _status(path: str) -> os.stat_result | None:
+def status_of(path: str) -> os.stat_result | None:
+    """Return what a file is like, or `None` when there is none.
+
+    Raises:
+        StoreUnavailable: it may not be looked at.
+    """
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StoreUnavailable(
-            "permission" if isinstance(error, PermissionError) else "io",
-            f"{path} cannot be looked at: {error.strerror}",
-            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
-        ) from error
+        raise no_look(path, error) from error
+
+
+def no_look(path: str, error: OSError) -> StoreUnavailable:
+    """Return what is told when a file, or one beside it, may not be looked at."""
+    return StoreUnavailable(
+        "permission" if isinstance(error, PermissionError) else "io",
+        f"{error.filename or path} cannot be looked at: {error.strerror}",
+        "let this user enter the directory and read it (chmod or chown), or set OTEL_MEASURE_STORE",
+    )

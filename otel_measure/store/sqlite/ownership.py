@@ -1,7 +1,8 @@
 """Whether a file is a store of ours: looked at before anything is opened that could change it or what lies beside it.
 
 Opening and closing a database for writing moves its log into it, and even a read-only connection makes the files of
-the log. An immutable one does neither, and does not see the log; where that alone has something, a copy is read.
+the log. An immutable one does neither, and does not see the log; where that alone has something, a copy is read. For
+neither is a lock taken: what others changed meanwhile is looked at again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sqlite3
 import stat
 import string
 import tempfile
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Final
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.faults import store_error
+from otel_measure.store.sqlite.file import log_of, no_look, status_of
 from otel_measure.store.sqlite.schema_scripts import TABLES, latest, tables_of
 
 APPLICATION_ID: Final = int.from_bytes(b"OTLM")
@@ -26,6 +29,8 @@ _LAST_WITHOUT_ID: Final = 8  # the last schema that was released before stores h
 _ID_AT_BYTE: Final = 68
 _SAMPLE_BYTES: Final = 2**18
 _ONLY_OURS: Final = b"CREATE TABLE total_base"
+_LOOKS: Final = 50  # one second in all; others write the pages of a log into the file in less
+_PAUSE_S: Final = 0.02
 _ANOTHER_PATH: Final = "set OTEL_MEASURE_STORE to another path; this file is left as it is"
 
 
@@ -84,10 +89,32 @@ def look(path: Path) -> Contents:
     Raises:
         StoreUnavailable: it is no database, or may not be looked at.
     """
-    log = Path(f"{path}-wal")
-    size, has_log = _size(path), _size(log) > 0
-    # Whoever makes a store meanwhile writes the first page of the file before the log.
-    if not size and has_log and not (size := _size(path)):
+    for _ in range(_LOOKS):
+        before = _standing(path)
+        try:
+            contents = _look_once(path)
+        except StoreUnavailable:
+            if _standing(path) == before:
+                raise
+        else:
+            if contents.application_id == APPLICATION_ID or _standing(path) == before:
+                return contents
+        time.sleep(_PAUSE_S)
+    return _look_once(path)
+
+
+def _standing(path: Path) -> list[tuple[int, ...]]:
+    """Return what is another when the file or its log was written to, put there or removed."""
+    return [
+        (status.st_ino, status.st_size, status.st_mtime_ns) if status else ()
+        for status in (status_of(str(path)), status_of(log_of(str(path))))
+    ]
+
+
+def _look_once(path: Path) -> Contents:
+    log = log_of(str(path))
+    size, has_log = _size(path), _size(Path(log)) > 0
+    if not size and has_log:
         state = "empty" if os.path.lexists(path) else "not there"
         raise StoreUnavailable(
             "removed",
@@ -108,20 +135,15 @@ def look(path: Path) -> Contents:
         if "not a database" in str(error).lower():
             raise _no_database(path) from error
         raise store_error(str(path), error) from error
+    except OSError as error:
+        raise no_look(str(path), error) from error
 
 
 def _size(path: Path) -> int:
     """Return the size of a file, 0 when there is none."""
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    status = status_of(str(path))
+    if status is None:
         return 0
-    except OSError as error:
-        raise StoreUnavailable(
-            "permission" if isinstance(error, PermissionError) else "io",
-            f"{path} cannot be looked at: {error.strerror}",
-            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
-        ) from error
     if stat.S_ISDIR(status.st_mode):
         raise StoreUnavailable("foreign", f"{path} is a directory", "set OTEL_MEASURE_STORE to a file in it")
     if not stat.S_ISREG(status.st_mode):
@@ -129,8 +151,12 @@ def _size(path: Path) -> int:
     return status.st_size
 
 
+def _immutable(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
 def _read(path: Path) -> Contents:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+    with closing(_immutable(path)) as connection:
         return contents_of(connection)
 
 
@@ -147,10 +173,13 @@ def _read_beside_others(path: Path) -> Contents:
         return contents_of(connection)
 
 
-def _read_copy(path: Path, log: Path) -> Contents:
+def _read_copy(path: Path, log: str) -> Contents:
+    # Reading the file by ourselves would let go of the locks that this process has on it.
+    with closing(_immutable(path)) as connection:
+        pages = connection.serialize()
     with tempfile.TemporaryDirectory(prefix="otel-measure-look-") as folder:
         copy = Path(folder) / "copy"
-        shutil.copyfile(path, copy)
+        copy.write_bytes(pages)
         shutil.copyfile(log, f"{copy}-wal")
         with closing(sqlite3.connect(copy)) as connection:
             return contents_of(connection)

@@ -6,7 +6,6 @@ Whoever forwards a batch claims it for a while. A process that ends with its cla
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,8 @@ import msgspec
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.facts import TABLE_OF, TABLES
+from otel_measure.store.sqlite.opening import open_log
+from otel_measure.store.sqlite.place import make_file
 from otel_measure.store.types.spools import SpooledBatch
 
 _APPLICATION_ID: Final = 0x6F6D7370  # "omsp"
@@ -44,7 +45,6 @@ _CLAIM: Final = """
 _ADD: Final = "INSERT INTO batch (n, is_command, content) VALUES (?, ?, ?)"
 _NORMAL: Final = "PRAGMA synchronous = NORMAL"
 _BUSY_MS: Final = 2000
-_FILE_MODE: Final = 0o600
 _encode = msgspec.msgpack.Encoder().encode
 _decode: Callable[[bytes], list[tuple[str, msgspec.Raw]]] = msgspec.msgpack.Decoder(
     list[tuple[str, msgspec.Raw]]
@@ -192,14 +192,16 @@ class SqliteSpool:
 
     def _opened(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, _FILE_MODE))
+        make_file(self._path)
         connection = sqlite3.connect(self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute("BEGIN")  # another process may be making it
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            connection.execute("COMMIT")
             if tables and application != _APPLICATION_ID:
                 raise sqlite3.DatabaseError("it is no spool of ours")
-            connection.execute("PRAGMA journal_mode = WAL")
+            open_log(connection, _BUSY_MS)
             connection.execute(_NORMAL)
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")

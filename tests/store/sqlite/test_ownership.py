@@ -23,6 +23,7 @@ from otel_measure.store.sqlite.schema_scripts import latest, run
 from tests.closing import closed_later
 from tests.facts import NOON, event
 from tests.store.sqlite import last_release
+from tests.store.sqlite.other_programs import database, in_the_log_alone, log_with_content, one_table_more
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 ANOTHER_PATH: Final = "set OTEL_MEASURE_STORE to another path; this file is left as it is"
@@ -31,28 +32,6 @@ ANOTHER_PATH: Final = "set OTEL_MEASURE_STORE to another path; this file is left
 def in_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Return the mode and the bytes of all that lies in a folder."""
     return {path.name: (path.stat().st_mode, path.read_bytes()) for path in folder.iterdir() if path.is_file()}
-
-
-def database(path: Path, *statements: str) -> None:
-    """Make a database as another program does."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def log_with_content(path: Path, *statements: str, first: str = "") -> None:
-    """Make a database whose program was killed: what the statements did is in its log alone."""
-    source = path.with_name("source")
-    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
-        if first:
-            connection.execute(first)
-        connection.execute("PRAGMA journal_mode=WAL")
-        for statement in statements:
-            connection.execute(statement)
-        shutil.copyfile(source, path)
-        shutil.copyfile(f"{source}-wal", f"{path}-wal")
-    source.unlink()
-    assert path.with_name(path.name + "-wal").stat().st_size > 0
 
 
 def text(path: Path) -> None:
@@ -70,14 +49,6 @@ def of_version(version: int) -> Callable[[Path], None]:
     return lambda path: database(path, "CREATE TABLE recipe (name)", f"PRAGMA user_version={version}")
 
 
-def one_table_more(path: Path) -> None:
-    """A database with all our tables, and one of somebody."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        run(connection, 0, 8)
-        connection.execute("CREATE TABLE recipe (name)")
-        connection.execute("PRAGMA user_version=8")
-
-
 def of_another_id(path: Path) -> None:
     """A database of a program that has an id of its own, and nothing in it yet."""
     database(path, "PRAGMA application_id=252006673")
@@ -86,11 +57,6 @@ def of_another_id(path: Path) -> None:
 def with_a_log(path: Path) -> None:
     """A database with a log that its program has not moved into it."""
     log_with_content(path, "INSERT INTO recipe VALUES ('bread')", first="CREATE TABLE recipe (name)")
-
-
-def in_the_log_alone(path: Path) -> None:
-    """A database whose tables are in its log, and nothing in the file."""
-    log_with_content(path, "CREATE TABLE recipe (name)", "INSERT INTO recipe VALUES ('bread')")
 
 
 def newer(path: Path) -> None:

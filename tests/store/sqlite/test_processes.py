@@ -92,25 +92,41 @@ def test_four_processes_one_of_them_killed(tmp_path: Path) -> None:
     assert totals["gen_ai.client.operation.duration"] == (1000.0, 10_000)
 
 
+# Makes, together with others, one store after the other; opening each, and its end, is for all at the same time.
 OPENER = """
 import sys
+from pathlib import Path
 from otel_measure.store.sqlite import SqliteStore
-sys.stdin.read(1)
-SqliteStore(sys.argv[1]).close()
+from otel_measure.store.sqlite.spool import SqliteSpool
+make = {"store": SqliteStore, "spool": lambda path: SqliteSpool(Path(path), 10**6)}[sys.argv[1]]
+for line in sys.stdin:
+    try:
+        make(line.strip()).close()
+        print("made", flush=True)
+    except Exception as error:
+        print(repr(error), flush=True)
 """
 
 
-def test_processes_that_create_the_store_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["store", "spool"])
+def test_processes_that_create_a_file_together(kind: str, tmp_path: Path) -> None:
     """Whoever comes second waits: the switch to write-ahead logging and the schema happen once."""
-    command = [sys.executable, "-c", OPENER, str(tmp_path / "x.db")]
+    command = [sys.executable, "-c", OPENER, kind]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(4)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(4)
     ]
+    told = []
+    for number in range(20):
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{tmp_path}/{number}.db\n")
+            process.stdin.flush()
+        for process in processes:
+            assert process.stdout is not None
+            told.append(process.stdout.readline().strip())
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("x")
-        process.stdin.flush()
-    assert [(process.communicate(timeout=60)[1], process.returncode) for process in processes] == [("", 0)] * 4
+        process.communicate(timeout=60)
+    assert told == ["made"] * 80
 
 
 # Records, shows what /metrics would show as JSON, and ends.

@@ -37,7 +37,7 @@ def test_a_directory_that_may_not_be_entered(store: Path) -> None:
         "store": Finding(
             "wrong",
             f"{store} cannot be looked at: Permission denied",
-            "let this user enter the directory (chmod or chown), or set OTEL_MEASURE_STORE",
+            "let this user enter the directory and read it (chmod or chown), or set OTEL_MEASURE_STORE",
             "store",
         )
     }
