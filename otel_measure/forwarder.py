@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -197,11 +198,12 @@ class Forwarder:
             if batch is None:
                 return
             with looking_again():
-                if batch.command is None:
-                    self._forward(batch.records)
-                else:
+                if batch.command is not None:
                     self._do(batch.command)
+                elif batch.records:
+                    self._forward(batch.records)
             self._is_away = False
+            self._tell_unreadable(batch.unreadable)
             self._spool.remove(batch)
 
     def _forward(self, records: Sequence[Record]) -> None:
@@ -220,3 +222,9 @@ class Forwarder:
         for record, receipt in zip(records, receipts, strict=True):
             if receipt.outcome == "rejected":
                 self._count(kind_of(type(record)), "dropped", 1, receipt.reason)
+
+    def _tell_unreadable(self, kinds: Sequence[str]) -> None:
+        for kind, n in Counter(kinds).items():
+            self._count(kind, "dropped", n, "unreadable")
+            message = f"{n} of the records that waited on this host ({kind}) cannot be read by this version"
+            self._fault("unreadable", message, StoreRejected(message))

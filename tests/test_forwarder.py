@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
@@ -134,6 +137,19 @@ def test_a_record_that_no_store_takes_holds_nobody_up(place: Place) -> None:
         ("user_event", "dropped", 1, "erased"),
     ]
     assert place.faults == ["refused"]
+
+
+def test_a_record_that_cannot_be_read_holds_nobody_up(place: Place) -> None:
+    """It is counted as dropped and told of; what was recorded and set after it arrives."""
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as connection:
+        content = msgspec.msgpack.encode([["of_tomorrow", {}]] * 2 + [["event", {}]])
+        connection.execute("INSERT INTO batch (n, is_command, content) VALUES (3, FALSE, ?)", (content,))
+    place.forwarder.append([event("a")])
+    place.forwarder.keep(b"set")
+    assert place.forwarder.flush(5.0)
+    assert place.store.set == [b"set after a"]
+    assert place.counted == [("unknown", "dropped", 2, "unreadable"), ("user_event", "dropped", 1, "unreadable")]
+    assert place.faults == ["unreadable"] * 2
 
 
 def test_what_is_set_comes_between_what_was_recorded_before_and_after_it(place: Place) -> None:

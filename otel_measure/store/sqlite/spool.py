@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from otel_measure.errors import StoreUnavailable
+from otel_measure.records.events import kind_of
 from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.facts import TABLE_OF, TABLES
 from otel_measure.store.sqlite.opening import open_log
@@ -40,7 +41,7 @@ _CLAIM: Final = """
         OR claimed_until > :until ORDER BY seq LIMIT 1)
         AND NOT EXISTS (SELECT 1 FROM batch AS before
             WHERE before.seq < batch.seq AND (before.is_command OR batch.is_command))
-    RETURNING seq, is_command, content
+    RETURNING seq, n, is_command, content
 """
 _ADD: Final = "INSERT INTO batch (n, is_command, content) VALUES (?, ?, ?)"
 _NORMAL: Final = "PRAGMA synchronous = NORMAL"
@@ -52,6 +53,9 @@ _decode: Callable[[bytes], list[tuple[str, msgspec.Raw]]] = msgspec.msgpack.Deco
 _OF_KIND: Final[Mapping[str, Callable[[msgspec.Raw], Record]]] = {
     table.name: msgspec.msgpack.Decoder(table.record).decode for table in TABLES
 }
+_UNREADABLE: Final = (LookupError, ValueError, msgspec.MsgspecError)
+_UNKNOWN: Final = "unknown"
+_COUNTED_AS: Final = {table.name: kind_of(table.record) for table in TABLES}
 
 
 class SqliteSpool:
@@ -121,10 +125,11 @@ class SqliteSpool:
             row = connection.execute(_CLAIM, {"holder": holder, "now": now, "until": until}).fetchone()
         if row is None:
             return None
-        seq, is_command, content = row
+        seq, n, is_command, content = row
         if is_command:
             return SpooledBatch(seq, (), content)
-        return SpooledBatch(seq, [_OF_KIND[kind](record) for kind, record in _decode(content)])
+        records, unreadable = _records(content, n)
+        return SpooledBatch(seq, records, None, tuple(unreadable))
 
     def remove(self, batch: SpooledBatch) -> None:
         """Forget a batch that was taken."""
@@ -210,3 +215,22 @@ class SqliteSpool:
             connection.close()
             raise
         return connection
+
+
+def _records(content: bytes, n: int) -> tuple[list[Record], list[str]]:
+    """Return the records of a batch, and the kind of each that this version cannot read; another may have written it.
+
+    Nothing behind it waits for such a one: it would for ever.
+    """
+    try:
+        kept = _decode(content)
+    except _UNREADABLE:
+        return [], [_UNKNOWN] * n
+    records: list[Record] = []
+    unreadable: list[str] = []
+    for name, record in kept:
+        try:
+            records.append(_OF_KIND[name](record))
+        except _UNREADABLE:
+            unreadable.append(_COUNTED_AS.get(name, _UNKNOWN))
+    return records, unreadable

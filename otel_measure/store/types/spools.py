@@ -9,11 +9,19 @@ from otel_measure.records.kinds import Record
 
 
 class SpooledBatch(NamedTuple):
-    """Records that were kept together, or one command."""
+    """Records that were kept together, or one command.
+
+    Attributes:
+        seq: where it stands among all that was kept.
+        records: those that this version can read.
+        command: as it was kept; `None` where these are records.
+        unreadable: the kind of each record that this version cannot read, "unknown" where not even that can be read.
+    """
 
     seq: int
     records: Sequence[Record]
     command: bytes | None = None
+    unreadable: Sequence[str] = ()
 
 
 class Spool(Protocol):

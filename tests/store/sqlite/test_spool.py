@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.sqlite.spool import SqliteSpool
 from otel_measure.store.types.spools import SpooledBatch
 from tests.closing import closed_later
-from tests.facts import MINUTE, NOON, event, one_of_each, records
+from tests.facts import MINUTE, NOON, event, inference, one_of_each, records
 
 LARGE = 2**30
 
@@ -90,6 +92,36 @@ def test_what_is_set_is_taken_alone(tmp_path: Path) -> None:
     assert batches == [SpooledBatch(2, (), b"set"), None]
     spool.remove(SpooledBatch(2, ()))
     assert (taken(spool), spool.has_commands()) == ([[event("b")]], False)
+
+
+def test_what_cannot_be_read_is_named_beside_what_can(tmp_path: Path) -> None:
+    """A record of another version, or one that a disk has damaged, keeps none of its neighbours."""
+    path = tmp_path / "spool"
+    spool = closed_later(SqliteSpool(path, LARGE))
+    spool.append([event("a"), event("b"), inference("c")])
+    packed = msgspec.msgpack.decode(kept(path))
+    packed[0][1]["ts"] = "noon"
+    packed.insert(2, ["of_tomorrow", {}])
+    del packed[3][1]["log.record.uid"]
+    keep(path, msgspec.msgpack.encode(packed), 4)
+    keep(path, b"\xc1", 3)
+    batches = [spool.claim(holder, NOON, NOON + MINUTE) for holder in ("p", "q", "r")]
+    assert batches[1:] == [
+        SpooledBatch(2, [event("b")], None, ("user_event", "unknown", "inference")),
+        SpooledBatch(3, [], None, ("unknown",) * 3),
+    ]
+
+
+def kept(path: Path) -> bytes:
+    """Return what a file has of its first batch."""
+    with closing(sqlite3.connect(path)) as connection:
+        return bytes(connection.execute("SELECT content FROM batch").fetchone()[0])
+
+
+def keep(path: Path, content: bytes, n: int) -> None:
+    """Put a batch into a file, as another process does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO batch (n, is_command, content) VALUES (?, FALSE, ?)", (n, content))
 
 
 def test_what_is_set_survives_power_loss(tmp_path: Path) -> None:
