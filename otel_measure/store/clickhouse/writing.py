@@ -186,7 +186,7 @@ class FactWriter:
         return [number for (number,) in rows]
 
     def _keep_first(self, table: FactTable, ids: Sequence[int]) -> list[_Row]:
-        """Remove all rows of the ids but the first of each, and return these."""
+        """Remove the rows of the ids that come after the first of each, and return these."""
         rows = self._without_what_goes(table).rows(
             f"SELECT id, rank, toUInt16(day), user FROM {{db}}.{table.name} WHERE id IN {in_ids(ids)}"
         )
@@ -195,11 +195,12 @@ class FactWriter:
             firsts.setdefault(row.id, row)
         if table is EVENT and len(rows) > len(firsts):
             note_removal(self._database, {_Row(*row).day for row in rows if _Row(*row) not in firsts.values()})
-        others = " OR ".join(
-            f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
+        # None that is before the first that was seen: it may have come since, and its writer remove that one.
+        later = " OR ".join(
+            f"id = '{row.id}' AND (rank, toUInt16(day), user) < ({row.rank}, {row.day}, toUInt128('{row.user}'))"
             for row in firsts.values()
         )
-        self._database.delete(table.name, others)
+        self._database.delete(table.name, later)
         return list(firsts.values())
 
 
