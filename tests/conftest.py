@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Measure no coverage in the processes of tests of whole programs, nor in those of a test that is not measured itself.
+    """Measure no coverage in the processes of tests of whole programs, and of those that are not measured themselves.
 
     It costs each half of its start once more, and servers under load a third of their time; what they run is covered
     by the tests of its parts.
