@@ -99,7 +99,7 @@ def test_a_store_that_another_process_holds(monkeypatch: pytest.MonkeyPatch) -> 
     """A write tries once on the event loop, then on a thread until its own time is over, whatever came before it."""
     recorder, turn = CommitSpy(fault=StoreUnavailable("locked", "it is locked", "wait")), threading.Lock()
 
-    def try_once(records: Sequence[Record], *, durable: bool) -> list[Receipt]:
+    def try_once(records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
         with turn:
             return recorder.commit(records, durable=durable)
 
