@@ -18,6 +18,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import WrittenBy
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.erasing import epochs_of
+from otel_measure.store.clickhouse.kept import keep, last_kept
 from otel_measure.store.clickhouse.log import LogPosition, OperationLog
 from otel_measure.store.clickhouse.measured import sums_of_final_calls
 from otel_measure.store.clickhouse.moving_past import move_past_in, move_past_out
@@ -25,7 +26,8 @@ from otel_measure.store.clickhouse.one_at_a_time import alone_at_file, alone_in_
 from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.ranks import in_batches_until
 from otel_measure.store.clickhouse.reading import facts_where
-from otel_measure.store.clickhouse.snapshots import Snapshots, StateSnapshot
+from otel_measure.store.clickhouse.restored import refuse_restored
+from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTable
 from otel_measure.store.clickhouse.writing import (
@@ -35,9 +37,7 @@ from otel_measure.store.clickhouse.writing import (
     first_definitions,
     has_other_key,
     is_half_rebuilt,
-    keep,
     kept_definitions,
-    last_kept,
     moving_from,
     note_moved,
     note_moving,
@@ -129,6 +129,7 @@ def _written_meanwhile(source: str) -> StoreError:
 def to_file(url: str, target: Path, progress: Progress, is_alike: IsAlike) -> Moved:
     """Move the store in the database of a server into a file; see `move_out`."""
     with ClickHouseDatabase.of_url(url) as database:
+        refuse_restored(database)
         return move_out(database, target, progress, is_alike)
 
 
@@ -170,7 +171,7 @@ def move_in(
     snapshots = Snapshots(database)
     state = ReplicatedState(OperationLog(database), Replica(source.definitions, source.secret), snapshots)
     state.do(SeeNames((), ()))
-    snapshots.write(StateSnapshot(state.snapshot().position, contents))
+    snapshots.write(state.snapshot()._replace(contents=contents))
     state.close()
     progress("small state", 1, 1)
     return Moved(expected, waiting)

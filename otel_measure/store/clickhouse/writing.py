@@ -27,7 +27,9 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.kept import first_kept, keep, last_kept
 from otel_measure.store.clickhouse.ranks import rank_of_time
+from otel_measure.store.clickhouse.restored import LOG_NOTE, log_id, refuse_restored
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
@@ -217,12 +219,13 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
     Raises:
         StoreError: it is counted by other definitions, or a store is being moved there; or is to be on a cluster and
             has other tables, or none; or what it keeps beside facts is on another server of its cluster.
-        StoreUnavailable: the server did not do it.
+        StoreUnavailable: the server did not do it, or the database was restored from a backup.
     """
     create_tables(database)
     if key is None:
         refuse_half_moved(database)  # before it has another key than the store that is moved there
-    for name, value in ((_KEY, (key or os.urandom(32)).hex()), (_DEFINITIONS, definitions.to_json())):
+    first = {_KEY: (key or os.urandom(32)).hex(), _DEFINITIONS: definitions.to_json(), LOG_NOTE: log_id(database)}
+    for name, value in first.items():
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
@@ -232,6 +235,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
 def create_tables(database: ClickHouseDatabase) -> None:
     """Create what is missing of the tables of a store; see `create`."""
     refuse_other_tables(database)
+    refuse_restored(database)
     for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
         database.run(statement)
 
@@ -352,33 +356,3 @@ def store_key(database: ClickHouseDatabase) -> bytes:
 def has_other_key(database: ClickHouseDatabase, key: bytes) -> bool:
     """Tell whether a database has a store with another secret."""
     return last_kept(database, _KEY) is not None and store_key(database) != key
-
-
-def keep(database: ClickHouseDatabase, name: str, value: str) -> None:
-    """Keep a value under a name, beside those that were kept before."""
-    database.insert("kept", {"name": [name], "value": [value]})
-
-
-def last_kept(database: ClickHouseDatabase, name: str) -> str | None:
-    """Return the last value that was kept under a name, `None` for none."""
-    rows = database.rows(
-        "SELECT value FROM {db}.kept WHERE name = {name:String}"
-        " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1",
-        name=name,
-    )
-    return str(rows[0][0]) if rows else None
-
-
-def first_kept(database: ClickHouseDatabase, name: str) -> str:
-    """Return the first value that anybody kept under a name: two who begin a store at once agree on it.
-
-    Raises:
-        StoreError: there is none.
-    """
-    rows = database.rows(
-        "SELECT value FROM {db}.kept WHERE name = {name:String} ORDER BY _block_number, _block_offset LIMIT 1",
-        name=name,
-    )
-    if not rows:
-        raise StoreError(f"the database {database.name} has no store of ours: it keeps no {name}")
-    return str(rows[0][0])
