@@ -28,6 +28,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.kept import first_kept, keep, last_kept
+from otel_measure.store.clickhouse.log import refuse_shared_log
 from otel_measure.store.clickhouse.ranks import rank_of_time
 from otel_measure.store.clickhouse.restored import LOG_NOTE, log_id, refuse_restored
 from otel_measure.store.clickhouse.rewriting import rewrite
@@ -218,7 +219,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
 
     Raises:
         StoreError: it is counted by other definitions, or a store is being moved there; or is to be on a cluster and
-            has other tables, or none; or what it keeps beside facts is on another server of its cluster.
+            has other tables, or none; or what it keeps beside facts is on another server of its cluster, or on several.
         StoreUnavailable: the server did not do it, or the database was restored from a backup.
     """
     create_tables(database)
@@ -238,6 +239,7 @@ def create_tables(database: ClickHouseDatabase) -> None:
     refuse_restored(database)
     for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
         database.run(statement)
+    refuse_shared_log(database)
 
 
 def sync_facts(database: ClickHouseDatabase) -> None:
