@@ -34,7 +34,7 @@ lint:
 	@echo '== import-linter' && .venv/bin/lint-imports --no-logo
 	@echo '== mypy' && $(PY) -m mypy $(CODE)
 
-# One worker more than there are cores (tests/conftest.py); who is done takes over from the others.
+# Two workers more than there are cores (tests/conftest.py); who is done takes over from the others.
 # -rs names what was skipped and what to install for it.
 test: lint
 	@echo '== pytest' && $(PY) -m pytest -q -rs -n logical --dist worksteal --cov --cov-report=term $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,9 +26,13 @@ settings.register_profile("brief", deadline=None, max_examples=8, derandomize=Tr
 settings.load_profile("ci" if ON_CI else "dev")
 
 
+# Where tests start the real programs, some of them dozens.
+_WHOLE_PROGRAMS = {Path(__file__).parent / folder for folder in ("chaos", "e2e")}
+
+
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one test more at once than there are cores: some wait, for a disk, a clock, a server."""
-    return (os.cpu_count() or 1) + 1
+    """Run two tests more at once than there are cores: some wait, for a disk, a clock, a server."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,6 +44,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage in the processes of tests of whole programs, and of those that are not measured themselves.
+
+    It costs each half of its start once more, and servers under load a third of their time; what they run is covered
+    by the tests of its parts.
+    """
+    is_measured = not item.get_closest_marker("no_cover") and not _WHOLE_PROGRAMS.intersection(item.path.parents)
+    with pytest.MonkeyPatch.context() as patched:
+        if not is_measured:
+            patched.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return (yield)
 
 
 # Not those of a sampler and a recorder: a test that plays the child of a fork forgets them, and they wait.

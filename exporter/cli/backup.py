@@ -65,13 +65,16 @@ def _remove_older(folder: Path, keep: int) -> list[str]:
 
 
 @click.command(short_help="Put a backup in the place of the store.")
-@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("source", type=click.Path(path_type=Path), metavar="[FILE]", required=False)
 @store_option
 @json_option
-def restore(source: Path, store: str | None, as_json: bool) -> None:
+def restore(source: Path | None, store: str | None, as_json: bool) -> None:
     """Put the backup FILE in the place of the store, all or nothing; stop every process that uses the store before.
 
     Whoever was erased since the backup was taken is erased again, as the file beside the store says.
+
+    Without FILE it makes a store of a database that ClickHouse has restored from a backup of its own. Whoever was
+    erased since is in it.
     """
     from otel_measure.store.engines import restore_store
 
@@ -81,6 +84,10 @@ def restore(source: Path, store: str | None, as_json: bool) -> None:
     if as_json:
         told = {"store": str(restored.store), "bytes": restored.size_bytes, "erased": restored.erased}
         click.echo(json.dumps(told))
+        return
+    if source is None:
+        click.echo(f"{restored.store} is a store again, {restored.size_bytes / 2**20:.1f} MiB")
+        click.echo("whoever was erased since the backup was taken is in it: erase them again")
         return
     erased = f"; {restored.erased} erased since are erased again" if restored.erased else ""
     click.echo(f"{restored.store} is what {source} was{erased}")

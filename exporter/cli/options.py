@@ -21,7 +21,9 @@ class Port(click.IntRange):
 PORT: Final = Port(0, 65535)
 
 store_option: Final = click.option(
-    "--store", metavar="PATH", help="The file of records.  [default: $XDG_STATE_HOME/otel-measure/measure.db]"
+    "--store",
+    metavar="PATH",
+    help="The file of records, or clickhouse://HOST/DATABASE.  [default: $XDG_STATE_HOME/otel-measure/measure.db]",
 )
 environment_option: Final = click.option(
     "--environment", metavar="NAME", help="Of this environment.  [default: chosen as for every answer]"

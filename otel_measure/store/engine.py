@@ -32,7 +32,7 @@ class Engine(NamedTuple):
         checks: returns what `doctor` is to look at: of the store that the settings name, which need not be there, and
             of the definitions that it is to be counted by.
         restore: puts a backup in the place of the store that the settings name, which nobody uses: all or nothing, and
-            without whoever was erased since.
+            without whoever was erased since. Without a backup it makes a store of what a server has restored itself.
         compact: makes the place of a store that is there smaller.
     """
 
@@ -41,5 +41,5 @@ class Engine(NamedTuple):
     library: Callable[[], Finding]
     open: OpenStore
     checks: Callable[[Settings, Definitions], Sequence[StoreCheck]]
-    restore: Callable[[Settings, Path, int, Progress], Restored]
+    restore: Callable[[Settings, Path | None, int, Progress], Restored]
     compact: Callable[[Settings], Compacted]

@@ -120,12 +120,12 @@ def open_collector(settings: Settings) -> ReadsCollector | None:
     return CollectorReading(lambda: ClickHouseDatabase.of_url(store), name)
 
 
-def restore_store(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
+def restore_store(settings: Settings, backup: Path | None, now: int, progress: Progress) -> Restored:
     """Put a backup in the place of the store that the settings name.
 
     Args:
         settings: where the store is, or is to be.
-        backup: what `Store.backup` has made.
+        backup: what `Store.backup` has made; `None` where a server has restored a backup of its own.
         now: microseconds.
         progress: is told how far it is.
 

@@ -35,11 +35,15 @@ def test_a_day_begins_where_the_day_before_ends(day: date, name: str) -> None:
 def test_days_follow_each_other(name: str) -> None:
     """Also where clocks went back from 00:01 to 23:01: a day that has begun has begun."""
     day_of = day_finder(ZoneInfo(name))
+    offset_us = round(
+        (datetime(2000, 1, 1, tzinfo=ZoneInfo(name)).utcoffset() or timedelta()) / timedelta(microseconds=1)
+    )
     for year in range(1987, 2012):
-        minutes = range(
-            micros(datetime(year, 3, 1, tzinfo=UTC)), micros(datetime(year, 12, 1, tzinfo=UTC)), 600_000_000
+        nights = range(
+            micros(datetime(year, 3, 1, tzinfo=UTC)), micros(datetime(year, 12, 1, tzinfo=UTC)), 86_400_000_000
         )
-        days = [day_of(ts) for ts in minutes]
+        minutes = range(-14_400_000_000, 14_400_000_000, 600_000_000)  # four hours before and after midnight
+        days = [day_of(night - offset_us + minute) for night in nights for minute in minutes]
         assert days == sorted(days)
     # The night in which the minute from 00:00 to 00:01 came twice.
     if name == "America/St_Johns":

@@ -21,8 +21,9 @@ def test_a_blocked_loop_is_late_once() -> None:
         calm = lag.read_s()
         assert calm is not None
         assert calm >= 0.25  # the wake-up that was due meanwhile came as late
-        await asyncio.sleep(0.05)
-        assert (lag.read_s() or 0) < blocked
+        async with asyncio.timeout(60):  # the machine may keep it waiting as well
+            while (lag.read_s() or 0) >= blocked:
+                await asyncio.sleep(0.05)
 
     asyncio.run(measure())
 

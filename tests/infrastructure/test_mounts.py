@@ -12,6 +12,7 @@ import pytest
 from otel_measure.infrastructure.mounts import MOST_HANGING, UNKNOWN, Mounts, Space
 from otel_measure.infrastructure.readings import Filesystem
 from tests.infrastructure.fakes import GIB, MachineClock, space
+from tests.waiting import until
 
 FULL = Space(100 * GIB, 40 * GIB, 50 * GIB)
 FILES = frozenset({"/etc/hosts", "/etc/resolv.conf"})
@@ -47,7 +48,7 @@ class Hanging:
     def __call__(self, path: str) -> tuple[int, int, int]:
         self.asked.append(path)
         if path.startswith("/dead"):
-            self.let_go.wait(30)
+            self.let_go.wait(60)
         return space(path)
 
 
@@ -109,14 +110,12 @@ def test_dead_mount_is_unknown_after_the_timeout_and_is_not_asked_again(hanging:
     first = reader.read()
     waited_s = time.monotonic() - began_s
     second = reader.read()
-    assert 0.1 <= waited_s < 2
+    assert 0.1 <= waited_s < 30  # it hangs for 60
     assert repr(first) == repr(second)
     assert [(f.mount_point, f.total == f.total) for f in first] == [("/", True), ("/dead", False)]
     assert hanging.asked.count("/dead") == 1
     hanging.let_go.set()
-    deadline = time.monotonic() + 5
-    while repr(reader.read()) == repr(first) and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
+    until(lambda: repr(reader.read()) != repr(first))
     assert [f.total for f in reader.read()] == [100 * GIB, 100 * GIB]
 
 

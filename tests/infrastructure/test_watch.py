@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from otel_measure.infrastructure.watch import Watch, callable_check, http_check
+from tests.components import free_port
 
 LOOPBACK = "127.0.0.1"
 
@@ -65,7 +66,7 @@ class Said:
     def wait(self, n: int) -> list[str | None]:
         """Return the first `n`, once they are there."""
         with self._new:
-            assert self._new.wait_for(lambda: len(self.all) >= n, 10), self.all
+            assert self._new.wait_for(lambda: len(self.all) >= n, 60), self.all
             return self.all[:n]
 
 
@@ -159,8 +160,8 @@ def test_a_coroutine_function_is_refused() -> None:
 def test_a_server_that_goes_down_and_up_is_told() -> None:
     """The thread asks at once, then at the interval, until it is stopped."""
     said = Said()
-    with server(200) as url:
-        port = int(url.split(":")[2].split("/")[0])
+    port = free_port()  # one that the system gives to nobody while it is not used
+    with server(200, port=port) as url:
         watch = Watch(url, 0.02, said, retry_after_s=0.01)
         watch.start("web")
         assert said.wait(1) == [None]
@@ -239,13 +240,13 @@ def test_a_probe_that_hangs_is_told_by_the_heartbeat() -> None:
 
     def hung() -> bool:
         asked.set()
-        return go_on.wait(10)
+        return go_on.wait(60)
 
     watch = Watch(hung, 30, said, clock=clock)
     watch.report_hung()
     thread = threading.Thread(target=watch.probe)
     thread.start()
-    assert asked.wait(10)
+    assert asked.wait(60)
     watch.report_hung()
     assert said.all == []
     clock.now_s = 10.5

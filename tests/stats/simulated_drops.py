@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from otel_measure.stats.drops import weekday_drop
+from otel_measure.stats.drops import BASELINE_WEEKS, WEEK, weekday_drop
 
 Days = npt.NDArray[Any]
 SEASON: Final = np.array([1.2, 1.25, 1.2, 1.15, 1.0, 0.6, 0.6])
@@ -46,8 +46,11 @@ def halved(days: Days) -> Days:
 
 def alerts(days: Days) -> float:
     """The share of these histories whose last day is said to have dropped by over 20 %."""
-    drops = [weekday_drop(row) for row in days.tolist()]
-    return sum(drop.share > 0.2 and drop.p_value < 0.001 for drop in drops) / len(drops)
+    # What it is compared with is no more than the largest of the same weekdays: of the others no question is needed.
+    weekdays = days[:, -1 - WEEK :: -WEEK][:, :BASELINE_WEEKS]
+    may_have = days[days[:, -1] < 0.8 * weekdays.max(axis=1)]
+    drops = [weekday_drop(row) for row in may_have.tolist()]
+    return sum(drop.share > 0.2 and drop.p_value < 0.001 for drop in drops) / len(days)
 
 
 def healthy(number: int) -> Iterator[tuple[str, float]]:

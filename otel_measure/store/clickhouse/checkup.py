@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.restored import refuse_restored
 from otel_measure.store.clickhouse.tables import LOG
 from otel_measure.store.clickhouse.writing import (
     first_definitions,
@@ -62,6 +63,10 @@ def _server(database: ClickHouseDatabase) -> Finding:
         refuse_other_tables(database)
     except StoreError as fault:
         return wrong(f"{known}: {fault}", "see docs/scale.md, Shards")
+    try:
+        refuse_restored(database)
+    except StoreUnavailable as fault:
+        return wrong(f"{known}: {fault.what}", fault.way_out)
     if database.cluster is not None:
         ((shards, servers),) = database.rows(
             "SELECT uniqExact(shard_num), count() FROM system.clusters WHERE cluster = {name:String}",

@@ -25,10 +25,12 @@ class StateSnapshot(NamedTuple):
 
     Attributes:
         position: of that entry.
+        said_by: of that entry, 0 where it is the beginning.
         contents: a database of SQLite.
     """
 
     position: LogPosition
+    said_by: int
     contents: bytes
 
 
@@ -48,12 +50,13 @@ class Snapshots:
         if position <= after:
             return None
         rows = self._database.rows(
-            "SELECT base64Encode(contents) FROM {db}.snapshot WHERE id = (SELECT min(id) FROM {db}.snapshot WHERE"
+            "SELECT said_by, base64Encode(contents) FROM {db}.snapshot"
+            " WHERE id = (SELECT min(id) FROM {db}.snapshot WHERE"
             " block = {block:UInt64} AND place = {place:UInt64} AND is_last) ORDER BY number",
             block=position.block,
             place=position.offset,
         )
-        return StateSnapshot(position, b"".join(a2b_base64(text) for (text,) in rows))
+        return StateSnapshot(position, int(rows[0][0]), b"".join(a2b_base64(text) for _, text in rows))
 
     def position(self) -> LogPosition:
         """Return of which entry the newest snapshot is; that before every entry where there is none."""
@@ -76,6 +79,7 @@ class Snapshots:
                     "number": [number],
                     "is_last": [int(number == len(firsts) - 1)],
                     "contents": [contents[first : first + _CHUNK_BYTES]],
+                    "said_by": [snapshot.said_by],
                 },
             )
         self._database.run(

@@ -53,7 +53,7 @@ class ReplicatedState:
         self._snapshots = snapshots
         self._monotonic = monotonic
         self._read_at_s = -inf
-        self._position = BEGINNING
+        self._position, self._said_by = BEGINNING, 0
         self._awaited: dict[int, Any] = {}
         self._begun = self._ended = 0
         self._reset()
@@ -80,7 +80,9 @@ class ReplicatedState:
             del self._awaited[said_by]
         if outcome is _NOT_YET:
             raise StoreUnavailable(
-                "clickhouse", "what was just written to the log is not in it", "read and write on one node"
+                "clickhouse",
+                "what was just written to the log is not in it",
+                "read and write on one node; start this process again where the database was restored from a backup",
             )
         if isinstance(outcome, _Raised):
             raise outcome.error
@@ -101,7 +103,7 @@ class ReplicatedState:
             began_s = self._monotonic()
             if self._is_stale() and (snapshot := self._snapshots.newest(self._position)) is not None:
                 self._replica.load(snapshot.contents)
-                self._position = snapshot.position
+                self._position, self._said_by = snapshot.position, snapshot.said_by
             for entry in self._log.since(self._position):
                 self._apply(entry)
             self._read_at_s, self._ended = began_s, self._begun
@@ -131,7 +133,7 @@ class ReplicatedState:
         """Return the state of now, and of which entry of the log it is."""
         self.sync()
         with self._applying:
-            return StateSnapshot(self._position, self._replica.contents())
+            return StateSnapshot(self._position, self._said_by, self._replica.contents())
 
     def _apply(self, entry: LogEntry) -> None:
         operation = decoded(b64decode(entry.operation))
@@ -142,7 +144,7 @@ class ReplicatedState:
             raise
         except Exception as error:  # is refused, and is so for everybody
             outcome = _Raised(error)
-        self._position = entry.position
+        self._position, self._said_by = entry.position, entry.said_by
         if entry.said_by in self._awaited:
             self._awaited[entry.said_by] = outcome
 

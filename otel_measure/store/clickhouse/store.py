@@ -27,6 +27,7 @@ from otel_measure.store.clickhouse.fact_operations import RemoveSent
 from otel_measure.store.clickhouse.log import OperationLog
 from otel_measure.store.clickhouse.moment import ClickHouseMoment
 from otel_measure.store.clickhouse.outbox import LeavingFacts
+from otel_measure.store.clickhouse.restored import refuse_restored
 from otel_measure.store.clickhouse.snapshots import Snapshots
 from otel_measure.store.clickhouse.state import ReplicatedState
 from otel_measure.store.clickhouse.told_calls import ToldCalls
@@ -38,7 +39,6 @@ from otel_measure.store.clickhouse.writing import (
     create,
     first_definitions,
     kept_definitions,
-    refuse_half_moved,
     store_key,
     sync_facts,
 )
@@ -122,10 +122,10 @@ class ClickHouseStore(ClickHouseUpkeep):
         database = ClickHouseDatabase.of_url(str(settings.store))
         try:
             if definitions is None:
+                refuse_restored(database)
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
-                refuse_half_moved(database)
                 if settings.durability == "power":
                     sync_facts(database)
             limits = KeptDays(settings.retention_days, settings.history_days)
@@ -317,7 +317,7 @@ class ClickHouseStore(ClickHouseUpkeep):
         raise StoreUnavailable(
             "clickhouse",
             f"a copy of {self._database.name} does not fit into a file of ours",
-            f"use the server's own: BACKUP DATABASE `{self._database.name}` TO …",
+            f"use the server's own, BACKUP DATABASE `{self._database.name}` TO …; docs/scale.md has the way back",
         )
 
     def check(self) -> None:

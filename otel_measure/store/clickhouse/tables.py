@@ -218,12 +218,13 @@ LOG: Final = StateTable(
     "tuple()",
     is_synced=True,
 )
-# What that came to up to an entry (`snapshots.py`), in chunks; one is there when its last chunk is.
+# What that came to up to an entry (`snapshots.py`), which `said_by` names too, in chunks; one is there when its last
+# chunk is.
 SNAPSHOT: Final = StateTable(
     "snapshot",
     {
         "id": "UInt128", "block": "UInt64", "place": "UInt64", "number": "UInt32", "is_last": "UInt8",
-        "contents": "String CODEC(ZSTD(3))",
+        "contents": "String CODEC(ZSTD(3))", "said_by": "UInt128",
     },
     "(block, place, id, number)",
     is_synced=True,
@@ -312,6 +313,15 @@ PAST_TABLES: Final = (
 )  # fmt: skip
 # Which days that is said of, and which version of them counts: of a day the first one that is there.
 PAST_DAY: Final = StateTable("past_day", {"day": "Date", "version": "UInt64"}, "day", is_synced=True)
+# How far the tables of a Collector are read (`collector_reading.py`): the last row of a table counts.
+COLLECTED: Final = StateTable(
+    "collected",
+    {"collector": "String", "name": "String", "received_us": "Int64", "looked_at": "UInt64"},
+    "(collector, name)",
+)
+# The key of user numbers, the definitions, and which table is the log (`restored.py`): of a name the first value
+# counts, or the last.
+KEPT: Final = StateTable("kept", {"name": "String", "value": "String"}, "name")
 STATE_TABLES: Final = (
     LOG,
     SNAPSHOT,
@@ -322,12 +332,6 @@ STATE_TABLES: Final = (
     # Facts that were erased, as keyed hashes: what comes again of them is a replay.
     StateTable("erased_fact", {"tombstone": "UInt128"}, "tombstone"),
     SETTLED_TOTAL,
-    # How far the tables of a Collector are read (`collector_reading.py`): the last row of a table counts.
-    StateTable(
-        "collected",
-        {"collector": "String", "name": "String", "received_us": "Int64", "looked_at": "UInt64"},
-        "(collector, name)",
-    ),
-    # The key of user numbers, and the definitions: of a name the first value counts.
-    StateTable("kept", {"name": "String", "value": "String"}, "name"),
+    COLLECTED,
+    KEPT,
 )

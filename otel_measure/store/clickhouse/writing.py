@@ -27,7 +27,10 @@ from otel_measure.records.ids import id_keys
 from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
+from otel_measure.store.clickhouse.kept import first_kept, keep, last_kept
+from otel_measure.store.clickhouse.log import refuse_shared_log
 from otel_measure.store.clickhouse.ranks import rank_of_time
+from otel_measure.store.clickhouse.restored import LOG_NOTE, log_id, refuse_restored
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
@@ -186,7 +189,7 @@ class FactWriter:
         return [number for (number,) in rows]
 
     def _keep_first(self, table: FactTable, ids: Sequence[int]) -> list[_Row]:
-        """Remove all rows of the ids but the first of each, and return these."""
+        """Remove the rows of the ids that come after the first of each, and return these."""
         rows = self._without_what_goes(table).rows(
             f"SELECT id, rank, toUInt16(day), user FROM {{db}}.{table.name} WHERE id IN {in_ids(ids)}"
         )
@@ -195,11 +198,12 @@ class FactWriter:
             firsts.setdefault(row.id, row)
         if table is EVENT and len(rows) > len(firsts):
             note_removal(self._database, {_Row(*row).day for row in rows if _Row(*row) not in firsts.values()})
-        others = " OR ".join(
-            f"id = '{row.id}' AND NOT (rank = {row.rank} AND toUInt16(day) = {row.day} AND user = '{row.user}')"
+        # None that is before the first that was seen: it may have come since, and its writer remove that one.
+        later = " OR ".join(
+            f"id = '{row.id}' AND (rank, toUInt16(day), user) < ({row.rank}, {row.day}, toUInt128('{row.user}'))"
             for row in firsts.values()
         )
-        self._database.delete(table.name, others)
+        self._database.delete(table.name, later)
         return list(firsts.values())
 
 
@@ -214,18 +218,28 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         key: of the store that is moved there; `None` for a new one.
 
     Raises:
-        StoreError: it is counted by other definitions; or is to be on a cluster and has other tables, or none; or what
-            it keeps beside facts is on another server of its cluster.
-        StoreUnavailable: the server did not do it.
+        StoreError: it is counted by other definitions, or a store is being moved there; or is to be on a cluster and
+            has other tables, or none; or what it keeps beside facts is on another server of its cluster, or on several.
+        StoreUnavailable: the server did not do it, or the database was restored from a backup.
     """
-    refuse_other_tables(database)
-    for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
-        database.run(statement)
-    for name, value in ((_KEY, (key or os.urandom(32)).hex()), (_DEFINITIONS, definitions.to_json())):
+    create_tables(database)
+    if key is None:
+        refuse_half_moved(database)  # before it has another key than the store that is moved there
+    first = {_KEY: (key or os.urandom(32)).hex(), _DEFINITIONS: definitions.to_json(), LOG_NOTE: log_id(database)}
+    for name, value in first.items():
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
         raise StoreError(f"the store in the database {database.name} {told(differences)}: {ways_out(differences)}")
+
+
+def create_tables(database: ClickHouseDatabase) -> None:
+    """Create what is missing of the tables of a store; see `create`."""
+    refuse_other_tables(database)
+    refuse_restored(database)
+    for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
+        database.run(statement)
+    refuse_shared_log(database)
 
 
 def sync_facts(database: ClickHouseDatabase) -> None:
@@ -341,31 +355,6 @@ def store_key(database: ClickHouseDatabase) -> bytes:
     return bytes.fromhex(first_kept(database, _KEY))
 
 
-def keep(database: ClickHouseDatabase, name: str, value: str) -> None:
-    """Keep a value under a name, beside those that were kept before."""
-    database.insert("kept", {"name": [name], "value": [value]})
-
-
-def last_kept(database: ClickHouseDatabase, name: str) -> str | None:
-    """Return the last value that was kept under a name, `None` for none."""
-    rows = database.rows(
-        "SELECT value FROM {db}.kept WHERE name = {name:String}"
-        " ORDER BY _block_number DESC, _block_offset DESC LIMIT 1",
-        name=name,
-    )
-    return str(rows[0][0]) if rows else None
-
-
-def first_kept(database: ClickHouseDatabase, name: str) -> str:
-    """Return the first value that anybody kept under a name: two who begin a store at once agree on it.
-
-    Raises:
-        StoreError: there is none.
-    """
-    rows = database.rows(
-        "SELECT value FROM {db}.kept WHERE name = {name:String} ORDER BY _block_number, _block_offset LIMIT 1",
-        name=name,
-    )
-    if not rows:
-        raise StoreError(f"the database {database.name} has no store of ours: it keeps no {name}")
-    return str(rows[0][0])
+def has_other_key(database: ClickHouseDatabase, key: bytes) -> bool:
+    """Tell whether a database has a store with another secret."""
+    return last_kept(database, _KEY) is not None and store_key(database) != key

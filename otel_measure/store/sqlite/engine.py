@@ -42,7 +42,9 @@ def _checks(settings: Settings, definitions: Definitions) -> tuple[StoreCheck, .
     return checks(StoreFile(settings=settings, definitions=definitions))
 
 
-def _restore(settings: Settings, backup: Path, now: int, progress: Progress) -> Restored:
+def _restore(settings: Settings, backup: Path | None, now: int, progress: Progress) -> Restored:
+    if backup is None:
+        raise ConfigurationError("name the file of the backup: otel-measure restore FILE")
     return restore(str(settings.store), backup, now, progress)
 
 

@@ -23,7 +23,7 @@ def restore(place: str, backup: Path, now: int, progress: Progress) -> Restored:
         erased = 0 if known is None else _erase_again(copy, known, now, progress)
         size_bytes = copy.stat().st_size
         put_in_place(copy, store)
-    return Restored(store, size_bytes, erased)
+    return Restored(str(store), size_bytes, erased)
 
 
 def _erase_again(copy: Path, known: erasures.ErasuresFile, now: int, progress: Progress) -> int:

@@ -29,9 +29,10 @@ class Restored:
     """A store that was put back from a backup.
 
     Attributes:
+        store: its path or URL, without a password.
         erased: persons who were erased since the backup was taken, and were erased from it again.
     """
 
-    store: Path
+    store: str
     size_bytes: int
     erased: int

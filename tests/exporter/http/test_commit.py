@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
+from exporter.http import commit
 from exporter.http.commit import GroupCommit
 from otel_measure.errors import StoreUnavailable
 from otel_measure.records.kinds import Origin, Record, UserEvent
@@ -94,28 +95,35 @@ def test_no_store() -> None:
     assert len(recorder.commits) == 1
 
 
-def test_a_store_that_another_process_holds() -> None:
+def test_a_store_that_another_process_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write tries once on the event loop, then on a thread until its own time is over, whatever came before it."""
-    fault = StoreUnavailable("locked", "it is locked", "wait")
-    recorder = CommitSpy(fault=fault)
+    recorder, turn = CommitSpy(fault=StoreUnavailable("locked", "it is locked", "wait")), threading.Lock()
 
-    async def told() -> tuple[float, float]:
-        group = GroupCommit(recorder.commit, within_s=1.0)
-        began_s = time.monotonic()
+    def try_once(records: Sequence[Record], *, durable: bool = False) -> list[Receipt]:
+        with turn:
+            return recorder.commit(records, durable=durable)
+
+    def now_s() -> float:
+        return float(len(recorder.commits))  # a second passes with each try
+
+    monkeypatch.setattr(commit, "time", SimpleNamespace(monotonic=now_s))
+
+    async def told() -> list[float]:
+        group = GroupCommit(try_once, within_s=10.0)
 
         async def waited(event_id: str) -> float:
+            with turn:
+                began_s, answer = now_s(), group.add(event(event_id))
             with pytest.raises(StoreUnavailable):
-                await group.add(event(event_id))
-            return time.monotonic() - began_s
+                await answer
+            return now_s() - began_s
 
         first = asyncio.ensure_future(waited("a"))
-        await asyncio.sleep(0.2)
-        second = await waited("b")
-        return await first, second
+        while len(recorder.commits) < 3:
+            await asyncio.sleep(0)
+        return [await waited("b"), await first]
 
-    first_s, second_s = asyncio.run(told())
-    assert 1.0 <= first_s < 1.6
-    assert 1.2 <= second_s < 1.8
+    assert asyncio.run(told()) == [10.0, 10.0]
     assert [thread == "MainThread" for _, _, thread in recorder.commits].count(True) == 1
     assert ["a", "b"] in [ids for ids, _, _ in recorder.commits]
 

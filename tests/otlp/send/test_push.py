@@ -22,6 +22,7 @@ from otel_measure.records.kinds import Origin
 from otel_measure.store.sqlite import SqliteStore
 from tests.facts import HERE, NOON, event
 from tests.store.asking import asked
+from tests.waiting import until
 
 OK = PostResponse(200)
 
@@ -92,8 +93,8 @@ def test_facts_leave_once_each(store: SqliteStore) -> None:
     """Under the resource of the service that they come from, marked as facts of ours."""
     store.accept([event("a"), event("b", origin=Origin("other"))])
     push, counted = sender(store, other := Other())
-    assert push.flush(5)
-    assert push.flush(5)
+    assert push.flush(60)
+    assert push.flush(60)
     assert (sorted(other.taken), counted) == (["a", "b"], Counter({"accepted": 2}))
     assert [(r.origin, r.instance, r.has_facts) for r in other.resources] == [
         (HERE, "i", True),
@@ -107,10 +108,10 @@ def test_what_is_not_taken_stays(store: SqliteStore, status: int, caplog: pytest
     store.accept([event("a")])
     push, counted = sender(store, other := Other(lambda n, ids: PostResponse(status, why="no") if n < 3 else OK))
     with caplog.at_level(logging.WARNING, "otel_measure"):
-        assert (push.flush(5), push.flush(5)) == (False, False)
+        assert (push.flush(60), push.flush(60)) == (False, False)
     assert (asked(store, lambda m: m.outbox.length()), counted, len(caplog.records)) == (1, Counter(), 1)
     assert "they stay in the store" in caplog.text
-    assert push.flush(5)
+    assert push.flush(60)
     assert (other.taken, counted) == (["a"], Counter({"accepted": 1}))
 
 
@@ -119,7 +120,7 @@ def test_a_fact_that_cannot_be_taken_does_not_hold_up_the_others(store: SqliteSt
     """The batch is halved until it stands alone; it is counted and let go."""
     store.accept([event(f"{n:02}") for n in range(20)])
     push, counted = sender(store, other := Other(lambda _, ids: PostResponse(status) if "07" in ids else OK))
-    assert push.flush(5)
+    assert push.flush(60)
     assert sorted(other.taken) == [f"{n:02}" for n in range(20) if n != 7]
     assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 19, "refused": 1}), 0)
 
@@ -132,7 +133,7 @@ def test_a_partial_success_is_final(store: SqliteStore, caplog: pytest.LogCaptur
     store.accept([event("a"), event("b")])
     push, counted = sender(store, Other(lambda *_: PostResponse(200, answer.SerializeToString())))
     with caplog.at_level(logging.WARNING, "otel_measure"):
-        assert push.flush(5)
+        assert push.flush(60)
     assert (counted, asked(store, lambda m: m.outbox.length())) == (Counter({"accepted": 1, "refused": 1}), 0)
     assert "1 facts were refused: too old" in caplog.text
 
@@ -141,7 +142,7 @@ def test_a_success_in_another_form(store: SqliteStore) -> None:
     """An answer that is no message of OTLP says that the request was taken all the same."""
     store.accept([event("a")])
     push, counted = sender(store, Other(lambda *_: PostResponse(204, b"ok\xff")))
-    assert push.flush(5)
+    assert push.flush(60)
     assert counted == Counter({"accepted": 1})
 
 
@@ -150,7 +151,7 @@ def test_requests_are_of_a_size_that_receivers_take(store: SqliteStore, monkeypa
     monkeypatch.setattr(module, "MAX_BYTES", 2000)
     store.accept([event(f"{n:02}", properties={"text": "x" * 300}) for n in range(20)])
     push, _ = sender(store, other := Other())
-    assert push.flush(5)
+    assert push.flush(60)
     assert (len(other.taken), other.asked) == (20, 8)
 
 
@@ -158,7 +159,7 @@ def test_one_process_sends_at_a_time(store: SqliteStore) -> None:
     """Whoever has no lease leaves it to the one that has."""
     store.accept([event("a")])
     push, _ = sender(store, other := Other(), lease=Mine(False))
-    assert push.flush(5)
+    assert push.flush(60)
     assert (other.taken, asked(store, lambda m: m.outbox.length())) == ([], 1)
 
 
@@ -169,18 +170,18 @@ def test_a_flush_keeps_to_its_time(store: SqliteStore) -> None:
 
     def slow(n: int, ids: list[str]) -> PostResponse:
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
         return OK
 
     push, _ = sender(store, Other(slow))
-    thread = threading.Thread(target=push.flush, args=(10,))
+    thread = threading.Thread(target=push.flush, args=(60,))
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     began = time.monotonic()
     assert not push.flush(0.05)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # the request takes 60
     leave.set()
-    thread.join(10)
+    thread.join(60)
     store.accept([event("c")])
     assert not push.flush(0)
     assert asked(store, lambda m: m.outbox.length()) == 1
@@ -235,7 +236,7 @@ def test_what_the_other_side_says_of_an_error(store: SqliteStore, caplog: pytest
     status = Status(code=16, message="a valid token is needed").SerializeToString()
     answers = iter([PostResponse(401, status), PostResponse(403, b"<html>no</html>"), PostResponse(502, b"\xff\xfe")])
     push, _ = sender(store, Other(lambda *_: next(answers)))
-    assert [push.flush(5) for _ in range(3)] == [False] * 3
+    assert [push.flush(60) for _ in range(3)] == [False] * 3
     assert "(401: a valid token is needed)" in caplog.text
     assert "(403: <html>no</html>)" in caplog.text
     assert "(502: \ufffd\ufffd)" in caplog.text
@@ -247,7 +248,7 @@ def test_a_partial_success_that_cannot_be(store: SqliteStore) -> None:
     answer.partial_success.rejected_log_records = -5
     store.accept([event("a")])
     push, counted = sender(store, Other(lambda *_: PostResponse(200, answer.SerializeToString())))
-    assert push.flush(5)
+    assert push.flush(60)
     assert counted == Counter({"accepted": 1})
 
 
@@ -276,10 +277,7 @@ def test_the_thread_and_forks(store: SqliteStore) -> None:
     assert push._thread is not None
     assert push._thread is not first
     store.accept([event("a")])
-    for _ in range(100):
-        if other.taken:
-            break
-        time.sleep(0.05)
+    until(lambda: other.taken != [])
     assert other.taken == ["a"]
     push.stop(1.0)
     push._thread.join(60)

@@ -185,6 +185,35 @@ def test_of_two_writers_at_once_one_is_first(database: ClickHouseDatabase, ts: i
     assert writer(database).remove_doubles(0, 2**16 - 1) == 0
 
 
+class _LookedEarlier(FactWriter):
+    """Looked before anybody wrote, and writes at a time."""
+
+    def __init__(self, database: ClickHouseDatabase, at: int) -> None:
+        super().__init__(database, DEFINITIONS, lambda: at)
+
+    def _known(self, table: FactTable, ids: Sequence[int]) -> set[int]:
+        return set()
+
+
+def test_of_three_writers_at_once_one_is_first(database: ClickHouseDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row of one that comes while another one, who has not seen it, removes what is later than his own stays."""
+    name = next(NAMES)
+    first, second, third = (event(name, name=each, ts=NOON + n) for n, each in enumerate(("first", "second", "third")))
+    delete, came = ClickHouseDatabase.delete, list[object]()
+
+    def delete_later(self: ClickHouseDatabase, table: str, where: str) -> None:
+        if not came:
+            came.append(None)
+            came.extend(_LookedEarlier(database, NOON - 2000).accept([first]))
+        delete(self, table, where)
+
+    assert _LookedEarlier(database, NOON).accept([third]) == [ACCEPTED]
+    monkeypatch.setattr(ClickHouseDatabase, "delete", delete_later)
+    assert _LookedEarlier(database, NOON - 1000).accept([second]) == [ACCEPTED]
+    assert came == [None, ACCEPTED]
+    assert list(stored(database, [name]).values()) == [first]
+
+
 def test_of_two_rows_that_the_server_has_merged_the_other_one_was_accepted(database: ClickHouseDatabase) -> None:
     """Who comes second with a row of the same day and user is told so, though only one row is left to be seen."""
     name = next(NAMES)

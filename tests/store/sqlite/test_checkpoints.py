@@ -32,11 +32,11 @@ class Moves:
     def __call__(self) -> None:
         """Move."""
         self.begun.release()
-        assert self.may_end.acquire(timeout=10)
+        assert self.may_end.acquire(timeout=60)
 
-    def begins(self) -> bool:
+    def begins(self, within_s: float = 60.0) -> bool:
         """Tell whether one more has begun."""
-        return self.begun.acquire(timeout=0.05)
+        return self.begun.acquire(timeout=within_s)
 
 
 def test_a_move_every_so_many_commits_or_rows() -> None:
@@ -46,19 +46,19 @@ def test_a_move_every_so_many_commits_or_rows() -> None:
     checkpoints.wait(0)
     for _ in range(COMMITS - 1):
         checkpoints.committed(0)
-    assert not moves.begins()
+    assert not moves.begins(within_s=0.05)
     checkpoints.committed(0)
     assert moves.begins()
     checkpoints.committed(ROWS)
-    assert not moves.begins()
+    assert not moves.begins(within_s=0.05)
     moves.may_end.release()
-    checkpoints.wait(10)
+    checkpoints.wait(60)
     checkpoints.committed(ROWS)
     assert moves.begins()
     moves.may_end.release()
-    checkpoints.wait(10)
+    checkpoints.wait(60)
     checkpoints.committed(2 * ROWS - 1)
-    assert not moves.begins()
+    assert not moves.begins(within_s=0.05)
 
 
 def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints.committed(2 * ROWS)
     assert moves.begins()
     moves.may_end.release()
-    checkpoints.wait(10)
+    checkpoints.wait(60)
 
 
 def test_what_was_committed_gets_into_the_file(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_was_committed_gets_into_the_file(tmp_path: Path) -> None:
     store = closed_later(SqliteStore(str(path)))
     for n in range(COMMITS):
         store.accept([event(str(n))])
-    store._database._checkpoints.wait(10)
+    store._database._checkpoints.wait(60)
     without_log = shutil.copy(path, tmp_path / "copy.db")
     with closed_later(sqlite3.connect(without_log)) as connection:
         (there,) = connection.execute("SELECT count(*) FROM event").fetchone()

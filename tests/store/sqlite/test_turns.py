@@ -24,14 +24,14 @@ def test_a_store_that_another_thread_writes_to_is_busy() -> None:
     def write() -> None:
         with store._database.write():
             writing.set()
-            may_end.wait(10)
+            may_end.wait(60)
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert writing.wait(10)
+    assert writing.wait(60)
     assert store.is_busy()
     may_end.set()
-    thread.join(10)
+    thread.join(60)
     assert not store.is_busy()
     store.close()
 
@@ -45,7 +45,7 @@ def test_ids_of_a_transaction_that_failed_are_forgotten_before_the_next(monkeypa
         free = []
         other = threading.Thread(target=lambda: free.append(store._database._lock.acquire(timeout=0)))
         other.start()
-        other.join(10)
+        other.join(60)
         cleared_under_lock.append(free == [False])
         clear()
 
