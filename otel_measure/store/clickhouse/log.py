@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from otel_measure.errors import StoreError
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.tables import LOG
 
+_ENGINE: Final = "MergeTree"
 _AFTER: Final = "(_block_number, _block_offset) > ({block:UInt64}, {offset:UInt64})"
 _SINCE: Final = (
     "SELECT _block_number, _block_offset, said_by, base64Encode(operation) FROM {db}.log"
@@ -42,6 +45,21 @@ class LogEntry(NamedTuple):
     position: LogPosition
     said_by: int
     operation: str
+
+
+def refuse_shared_log(database: ClickHouseDatabase) -> None:
+    """Refuse a server that has not made the log a table on one node, whatever it was told, as ClickHouse Cloud does.
+
+    Raises:
+        StoreError: it is such a server.
+    """
+    sql = "SELECT engine FROM system.tables WHERE database = {of:String} AND name = {log:String}"
+    ((engine,),) = database.rows(sql, of=database.name, log=LOG.name)
+    if engine != _ENGINE:
+        raise StoreError(
+            f"the server keeps {database.name}.{LOG.name} as {engine}, in which nobody knows in which order rows become"
+            " visible, as ClickHouse Cloud does: use a server of your own, or a file"
+        )
 
 
 class OperationLog:

@@ -22,6 +22,7 @@ from otel_measure.store.clickhouse.kept import keep, last_kept
 from otel_measure.store.clickhouse.log import LogPosition, OperationLog
 from otel_measure.store.clickhouse.measured import sums_of_final_calls
 from otel_measure.store.clickhouse.moving_past import move_past_in, move_past_out
+from otel_measure.store.clickhouse.one_at_a_time import alone_at_file, alone_in_database
 from otel_measure.store.clickhouse.operations import SeeNames
 from otel_measure.store.clickhouse.ranks import in_batches_until
 from otel_measure.store.clickhouse.reading import facts_where
@@ -32,7 +33,9 @@ from otel_measure.store.clickhouse.tables import FACT_TABLES, INFERENCE, FactTab
 from otel_measure.store.clickhouse.writing import (
     FactWriter,
     create,
+    create_tables,
     first_definitions,
+    has_other_key,
     is_half_rebuilt,
     kept_definitions,
     moving_from,
@@ -68,17 +71,33 @@ def from_file(source: Path, url: str, now_us: Callable[[], int], progress: Progr
         is_alike: raises where the store at a place answers otherwise than the source.
 
     Raises:
-        StoreError: see `move_in`; or somebody wrote to the file while it was moved, and again while what had changed
-            was.
-        StoreUnavailable: a store cannot be used.
+        StoreError: the database has a store already; see `move_in`; or somebody wrote to the file while it was moved,
+            and again while what had changed was.
+        StoreUnavailable: a store cannot be used, or another process moves one there.
     """
-    with closing(PartedStore(str(source))) as unmoved:
-        unmoved.make_secret()  # before it is copied: what goes on later goes on with the same numbers of users
-    with (
-        closing(SqliteStore(str(source))) as used,
-        writes_noticed(source) as was_written,
-        ClickHouseDatabase.of_url(url) as database,
-    ):
+    with ClickHouseDatabase.of_url(url) as database:
+        create_tables(database)
+        with alone_in_database(database, f"it moves {source} there") as refuse_lost:
+            with closing(PartedStore(str(source))) as unmoved:
+                # The secret is made before the file is copied: what goes on later has the same numbers of users.
+                _claim(database, str(source), unmoved.secret)
+
+            def told(what: str, done: int, total: int) -> None:
+                refuse_lost()
+                progress(what, done, total)
+
+            return _move_until_alike(source, url, database, now_us, told, is_alike)
+
+
+def _move_until_alike(
+    source: Path,
+    url: str,
+    database: ClickHouseDatabase,
+    now_us: Callable[[], int],
+    progress: Progress,
+    is_alike: IsAlike,
+) -> Moved:
+    with closing(SqliteStore(str(source))) as used, writes_noticed(source) as was_written:
         for _ in range(_ROUNDS):
             moved = _move_copy(used, source, database, now_us, progress)
             if not was_written():
@@ -117,7 +136,7 @@ def to_file(url: str, target: Path, progress: Progress, is_alike: IsAlike) -> Mo
 def move_in(
     source: PartedStore, place: str, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress
 ) -> Moved:
-    """Move a store into a database that has none, or in which this began before; `note_moved` is to follow.
+    """Move a store into a database that was claimed for it; `note_moved` is to follow.
 
     Args:
         source: a copy of the store, of one moment, that nobody else uses; in the end it is without its facts.
@@ -127,11 +146,12 @@ def move_in(
         progress: is told how far it is.
 
     Raises:
-        StoreError: the database has a store already, or not all facts arrived.
+        StoreError: somebody else has begun a store there, or not all facts arrived.
         StoreUnavailable: the server does not answer; to begin again goes on.
     """
     create(database, source.definitions, source.secret)
-    _claim(database, place)
+    if store_key(database) != source.secret:
+        raise _has_a_store(database)
     expected = {table.name: source.count(table) for table in MANY}
     if not all(_is_there(database, name, n) for name, n in expected.items()):
         _move_facts(source, database, now_us, progress, expected)
@@ -157,17 +177,21 @@ def move_in(
     return Moved(expected, waiting)
 
 
-def _claim(database: ClickHouseDatabase, place: str) -> None:
+def _claim(database: ClickHouseDatabase, place: str, secret: bytes) -> None:
     known = moving_from(database)
     if known is None:
         is_used = database.rows("SELECT 1 FROM {db}.log LIMIT 1") or any(_count(database, t) for t in FACT_TABLES)
-        if is_used:
-            raise StoreError(f"the database {database.name} has a store already: name another one")
+        if is_used or has_other_key(database, secret):
+            raise _has_a_store(database)
         note_moving(database, place)
     elif not known:
         raise StoreError(f"a store was moved into the database {database.name} already: name another one")
     elif known != place:
         raise StoreError(f"the store {known} is being moved into the database {database.name}: name another one")
+
+
+def _has_a_store(database: ClickHouseDatabase) -> StoreError:
+    return StoreError(f"the database {database.name} has a store already: name another one")
 
 
 def _move_facts(
@@ -224,23 +248,29 @@ def move_out(database: ClickHouseDatabase, target: Path, progress: Progress, is_
     Raises:
         StoreError: the file is there, not all facts arrived, or retention is at work; or somebody wrote to the store
             while it was moved, and again while it was moved anew.
-        StoreUnavailable: the server does not answer; to begin again goes on.
+        StoreUnavailable: the server does not answer, and to begin again goes on; or another process moves one there.
     """
-    if os.path.lexists(target):
-        raise StoreError(f"{target} is there already: name a file that is not")
+    _refuse_file(target)
     refuse_half_moved(database)
     if is_half_rebuilt(database):
         raise StoreError(f"the store in the database {database.name} is being counted anew: complete that before")
-    unfinished, begun_at = (target.with_name(f"{target.name}{_OUT}{end}") for end in ("", ".at"))
-    for _ in range(_ROUNDS):
-        expected, waiting, at = _begin(database, unfinished, begun_at)
-        _take_facts(database.hiding, unfinished, expected, progress)
-        if _begin(database, unfinished, begun_at) == (expected, waiting, at):
-            is_alike(str(unfinished))
-            os.replace(unfinished, target)
-            begun_at.unlink()
-            return Moved(expected, waiting)
+    unfinished, begun_at, begun_by = (target.with_name(f"{target.name}{_OUT}{end}") for end in ("", ".at", ".by"))
+    with alone_at_file(begun_by, f"it moves a store to {target}"):
+        _refuse_file(target)
+        for _ in range(_ROUNDS):
+            expected, waiting, at = _begin(database, unfinished, begun_at)
+            _take_facts(database.hiding, unfinished, expected, progress)
+            if _begin(database, unfinished, begun_at) == (expected, waiting, at):
+                is_alike(str(unfinished))
+                os.replace(unfinished, target)
+                begun_at.unlink()
+                return Moved(expected, waiting)
     raise _written_meanwhile(database.name)
+
+
+def _refuse_file(target: Path) -> None:
+    if os.path.lexists(target):
+        raise StoreError(f"{target} is there already: name a file that is not")
 
 
 def _begin(database: ClickHouseDatabase, unfinished: Path, begun_at: Path) -> tuple[dict[str, int], int, LogPosition]:

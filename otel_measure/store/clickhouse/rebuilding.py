@@ -17,6 +17,7 @@ from typing import Final
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.errors import StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.one_at_a_time import alone_in_database
 from otel_measure.store.clickhouse.past import PastKeeper, kept_from, note_past
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.settled_days import fact_days, note_removal
@@ -46,15 +47,32 @@ def rebuild(
         merged: returns the number of the person of each user that is another's.
 
     Raises:
-        StoreError: it lies on a cluster, or is being counted anew by yet others; or facts are gone, and its zone is
-            another.
-        StoreUnavailable: facts are being removed, or the server has not done all of it; to do it again completes it.
+        StoreError: it lies on a cluster, or facts are gone, and its zone is another.
+        StoreUnavailable: it is being counted anew, by another process or by yet other definitions; facts are being
+            removed, or the server has not done all of it; to do it again completes it.
     """
     if database.cluster is not None:
         raise StoreError(
             f"{database.name} lies on the cluster {database.cluster}, where facts are not counted anew: move the store"
             " to a file (`otel-measure migrate`), rebuild that, and move it to another database"
         )
+    with alone_in_database(database, "it counts the store anew") as refuse_lost:
+        state.sync()
+        before, first = _begin(database, state, wanted)
+        _keep_past(database, PastKeeper(database, before, lambda: _NOBODY, merged), first)
+        if days := [each.day for each in fact_days(database, before)]:
+            note_removal(database, days)  # settled days are of other days, or cut by another pause
+        for table in FACT_TABLES:
+            refuse_lost()
+            rewrite(database, table, wanted)
+        ToldCalls(database, state).remove_recorded()
+        refuse_lost()
+        state.do(EndRebuild(wanted.to_json()))
+        note_rebuilt(database, wanted)
+
+
+def _begin(database: ClickHouseDatabase, state: ReplicatedState, wanted: Definitions) -> tuple[Definitions, int]:
+    """Have everybody know; return by which definitions facts were counted, and the first day of which all are there."""
     if (by := state.recounted_by) not in (None, wanted):
         raise half_rebuilt(database, state, by)
     before, first = state.definitions, state.ask(lambda replica: replica.frozen_before(wanted))
@@ -66,14 +84,7 @@ def rebuild(
     if not state.do(BeginRebuild(wanted.to_json())):
         raise StoreUnavailable("busy", f"{database.name}: facts are being removed", "try again in a minute")
     note_rebuilding(database, wanted)
-    _keep_past(database, PastKeeper(database, before, lambda: _NOBODY, merged), first)
-    if days := [each.day for each in fact_days(database, before)]:
-        note_removal(database, days)  # settled days are of other days, or cut by another pause
-    for table in FACT_TABLES:
-        rewrite(database, table, wanted)
-    ToldCalls(database, state).remove_recorded()
-    state.do(EndRebuild(wanted.to_json()))
-    note_rebuilt(database, wanted)
+    return before, first
 
 
 def _is_any_past(database: ClickHouseDatabase, first: int) -> bool:

@@ -39,7 +39,6 @@ from otel_measure.store.clickhouse.writing import (
     create,
     first_definitions,
     kept_definitions,
-    refuse_half_moved,
     store_key,
     sync_facts,
 )
@@ -127,7 +126,6 @@ class ClickHouseStore(ClickHouseUpkeep):
                 definitions = kept_definitions(database)
             else:
                 create(database, definitions)
-                refuse_half_moved(database)
                 if settings.durability == "power":
                     sync_facts(database)
             limits = KeptDays(settings.retention_days, settings.history_days)

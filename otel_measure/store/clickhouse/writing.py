@@ -28,6 +28,7 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.kept import first_kept, keep, last_kept
+from otel_measure.store.clickhouse.log import refuse_shared_log
 from otel_measure.store.clickhouse.ranks import rank_of_time
 from otel_measure.store.clickhouse.restored import LOG_NOTE, log_id, refuse_restored
 from otel_measure.store.clickhouse.rewriting import rewrite
@@ -217,20 +218,28 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         key: of the store that is moved there; `None` for a new one.
 
     Raises:
-        StoreError: it is counted by other definitions; or is to be on a cluster and has other tables, or none; or what
-            it keeps beside facts is on another server of its cluster.
+        StoreError: it is counted by other definitions, or a store is being moved there; or is to be on a cluster and
+            has other tables, or none; or what it keeps beside facts is on another server of its cluster, or on several.
         StoreUnavailable: the server did not do it, or the database was restored from a backup.
     """
-    refuse_other_tables(database)
-    refuse_restored(database)
-    for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
-        database.run(statement)
+    create_tables(database)
+    if key is None:
+        refuse_half_moved(database)  # before it has another key than the store that is moved there
     first = {_KEY: (key or os.urandom(32)).hex(), _DEFINITIONS: definitions.to_json(), LOG_NOTE: log_id(database)}
     for name, value in first.items():
         if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
             keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
         raise StoreError(f"the store in the database {database.name} {told(differences)}: {ways_out(differences)}")
+
+
+def create_tables(database: ClickHouseDatabase) -> None:
+    """Create what is missing of the tables of a store; see `create`."""
+    refuse_other_tables(database)
+    refuse_restored(database)
+    for statement in statements(database.name) if database.cluster is None else state_statements(database.name):
+        database.run(statement)
+    refuse_shared_log(database)
 
 
 def sync_facts(database: ClickHouseDatabase) -> None:
@@ -344,3 +353,8 @@ def store_key(database: ClickHouseDatabase) -> bytes:
         StoreError: there is no store.
     """
     return bytes.fromhex(first_kept(database, _KEY))
+
+
+def has_other_key(database: ClickHouseDatabase, key: bytes) -> bool:
+    """Tell whether a database has a store with another secret."""
+    return last_kept(database, _KEY) is not None and store_key(database) != key

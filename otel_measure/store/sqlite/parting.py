@@ -38,13 +38,9 @@ class PartedStore(SqliteStore):
 
     @property
     def secret(self) -> bytes:
-        """The secret of the keyed hashes of the store."""
+        """The secret of the keyed hashes of the store, which is made when it is first asked for."""
         with self._transaction() as transaction:
             return erasures.key(transaction.connection)
-
-    def make_secret(self) -> None:
-        """Have a secret from now on, which copies have as well."""
-        _ = self.secret
 
     def erasures(self) -> tuple[ErasedUsers, ...]:
         """Return whom erasures were of, as tombstones, the first one first."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,14 +174,36 @@ def test_what_is_to_leave_by_otlp_moves_too(clickhouse: ClickHouseServer, tmp_pa
 
 
 def test_a_database_with_a_store_is_refused(path: Path, clickhouse: ClickHouseServer) -> None:
-    """One that was moved there as well."""
-    url = clickhouse.url(clickhouse.new_database())
+    """One that was moved there as well, and one that was opened there: it has another key of user numbers."""
+    url, opened = (clickhouse.url(clickhouse.new_database()) for _ in range(2))
     other = path.with_name("other.db")
     with closing(SqliteStore(str(other))) as store:
         store.accept([event("1")])
     moved(str(other), url)
-    with pytest.raises(StoreError):
-        moved(str(path), url)
+    store_at(opened).close()
+    for used, said in ((url, "a store was moved into the database"), (opened, "has a store already")):
+        with pytest.raises(StoreError, match=said):
+            moved(str(path), used)
+
+
+def test_two_commands_into_one_place_are_told_apart(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
+    """There and back the second is refused, says who is at it, and changes nothing for the first."""
+    url, back = clickhouse.url(clickhouse.new_database()), str(tmp_path / "back.db")
+    for source, target in ((str(path), url), (url, back)):
+        second: dict[str, StoreUnavailable] = {}
+
+        def begin_second(source: str, target: str, second: dict[str, StoreUnavailable], *_: object) -> None:
+            if target not in second:
+                with pytest.raises(StoreUnavailable, match="another process is at work there") as raised:
+                    move(source, target)
+                second[target] = raised.value
+
+        progress = partial(begin_second, source, target, second)
+        first = move_store(Settings(store=source), Settings(store=target), lambda: NOW, progress, lambda _: ())
+        fault = second[target]
+        assert (first.facts["nps_response"], fault.cause_name) == (5, "busy")
+        assert f"process {os.getpid()} of" in fault.what
+    assert {file.name for file in tmp_path.iterdir() if file.is_file()} == {"back.db"}
 
 
 def test_the_command_compares_both_places(
