@@ -346,10 +346,7 @@ class SqliteStore(SqliteUpkeep):
         return self._updates.step(holder, now)
 
     def sweep(self, now: int) -> int:
-        """Apply retention and the bound, where `now` is believed; return the facts removed.
-
-        Facts that are not rolled up yet stay.
-        """
+        """Apply retention and the bound, where `now` is believed; return the facts removed: none not yet rolled up."""
         return self._sweeper.sweep(now)
 
     def keep_time(self, now: int) -> bool:
@@ -380,11 +377,13 @@ class SqliteStore(SqliteUpkeep):
 
     def before_fork(self) -> None:
         """Let no transaction be half-way while the process is copied."""
+        self._updates.before_fork()
         self._database.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
         self._database.after_fork_in_parent()
+        self._updates.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Let go of what belongs to the parent process."""

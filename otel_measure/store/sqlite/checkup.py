@@ -235,8 +235,9 @@ _CHECKS: Final = (
 
 def checks(file: StoreFile) -> tuple[StoreCheck, ...]:
     """Return the checks that have something to look at, in their order."""
+    applies = {each: each(file) for each in dict.fromkeys(row.applies for row in _CHECKS)}
     return tuple(
         StoreCheck(row.name, partial(row.look, file), row.fix and partial(row.fix, file))
         for row in _CHECKS
-        if row.applies(file)
+        if applies[row.applies]
     )

@@ -18,6 +18,7 @@ from otel_measure.store.sqlite.checkpoints import LARGEST_LOG_PAGES, Checkpoints
 from otel_measure.store.sqlite.damage import Damage, DamageScan
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY, DatabaseFile
+from otel_measure.store.sqlite.file_connections import FileConnections
 from otel_measure.store.sqlite.gate import Gate
 from otel_measure.store.sqlite.opening import connected, prepared
 from otel_measure.store.sqlite.turns import Turns
@@ -61,25 +62,26 @@ class Database:
         self._power_safe = power_safe
         self._log_pages = log_pages
         self._busy_timeout_ms = busy_timeout_ms
-        self._file = None if path == MEMORY else DatabaseFile(path)
+        self._use(None if path == MEMORY else DatabaseFile(path))
         self._is_closed = False
         self.damage = Damage(path)
         self._scan = DamageScan()
         self._reset()
+
+    def _use(self, file: DatabaseFile | None) -> None:
+        self._file = file
+        self._connections = None if file is None else FileConnections(file, self._log_pages, self._busy_timeout_ms)
 
     def _reset(self) -> None:
         self._lock = Turns()
         self._gate = Gate()
         self._writer: sqlite3.Connection | None = None
         self._log_was_moved = False
-        self._let_go = False
-        self._open_ones: set[sqlite3.Connection] = set()
         self._synchronous = ""
         self._waits_ms = -1
         self._idle: list[sqlite3.Connection] = []
         self._mover = LogMover(self._connection, self._log_pages, self._busy_timeout_ms)
         self._checkpoints = Checkpoints(self._mover.move, self._log_pages)
-        self._inherited: list[object] = []
 
     @contextmanager
     def write(
@@ -126,7 +128,7 @@ class Database:
         try:
             with self._turn():
                 until_s = time.monotonic() + _EMPTYING_S
-                connection = self._open_file(file)
+                connection = self._open()
                 try:
                     while not self._mover.is_in_vain() and self._mover.begin_anew(connection, mode="TRUNCATE"):
                         connection.execute(f"PRAGMA busy_timeout={_MOVING_MS}")
@@ -190,24 +192,24 @@ class Database:
                     writer.execute(f"PRAGMA busy_timeout={self._busy_timeout_ms}")
                     self._waits_ms = self._busy_timeout_ms
                     self._log_was_moved = not is_busy
-                if file.lost_log and self._log_was_moved:
-                    self._let_go_of_all()
+                if file.lost_log and self._log_was_moved and self._connections is not None:
+                    self._let_go_of_all(self._connections)
             raise
         self._log_was_moved = False
 
-    def _let_go_of_all(self) -> None:
+    def _let_go_of_all(self, connections: FileConnections) -> None:
         """Close what is not in use; what is, closes when it comes back. Without any, the store may be opened anew."""
-        self._let_go, self._log_was_moved = True, False
+        connections.are_given_up, self._log_was_moved = True, False
         if self._writer is not None:
             self._close(self._writer)
             self._writer = None
         self._close_idle()
 
     def _close(self, connection: sqlite3.Connection) -> None:
-        connection.close()
-        self._open_ones.discard(connection)
-        if not self._open_ones and self._file is not None:
-            self._file.log = None
+        if self._connections is None:
+            connection.close()
+        else:
+            self._connections.close(connection)
 
     def watch(self) -> None:
         """Look whether file and log are those that were opened, and for damage.
@@ -240,7 +242,7 @@ class Database:
     def _scan_for_damage(self, file: DatabaseFile) -> None:
         # A new connection has no pages in memory, and sees at once when the file is shorter than its header says.
         try:
-            connection = self._open_file(file)
+            connection = self._open()
             try:
                 problem = self._scan.look(connection)
             finally:
@@ -315,7 +317,7 @@ class Database:
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._idle.append(connection)
-        if self._is_closed or self._let_go:  # meanwhile
+        if self._is_closed or (self._connections is not None and self._connections.are_given_up):  # meanwhile
             self._close_idle()
 
     def _taken(self) -> sqlite3.Connection | None:
@@ -326,40 +328,22 @@ class Database:
             return None
 
     def _open(self) -> sqlite3.Connection:
-        if self._file is not None:
-            return self._open_file(self._file)
+        if self._connections is not None:
+            return self._connections.open()
         return prepared(connected(MEMORY, self._busy_timeout_ms), self._log_pages, self._busy_timeout_ms)
 
-    def _open_file(self, file: DatabaseFile) -> sqlite3.Connection:
-        known = file.inode
-        file.refuse_another()
-        if not self._open_ones:
-            file.refuse_log_of_others()
-        elif self._let_go:
-            raise StoreUnavailable("removed", f"{file.log_path} was removed while in use", "try again in a moment")
-        try:
-            connection = connected(file.uri_to_open(), self._busy_timeout_ms)
-        except sqlite3.Error:
-            file.refuse_another()
-            raise
-        try:
-            # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
-            file.refuse_another()
-            opened = file.inode_now()
-            prepared(connection, self._log_pages, self._busy_timeout_ms)
-            file.inode, file.log = known or opened, file.log_now()
-            self._open_ones.add(connection)
-            self._let_go = False
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
     def before_fork(self) -> None:
-        """Let no transaction of another thread be half-way while the process is copied."""
+        """Let no transaction of another thread be half-way while the process is copied, and no connection be copied.
+
+        SQLite's memory would tell a child that it has the locks of its parent, which no fork hands on: others would
+        remove the log that it writes, and its index, and what was acknowledged would be lost.
+        """
         self._parked = self._lock.acquire(timeout=5)
         self._checkpoints.wait(5)
         self._gate.close()
+        is_within = self._writer is not None and self._writer.in_transaction  # this very thread
+        if self._parked and self._file is not None and not is_within:
+            self._close_all()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -368,30 +352,31 @@ class Database:
             self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Leave the parent's connections alone: closing them here would drop the parent's locks."""
-        inherited = [*self._inherited, self._writer, *self._idle]
-        if self.path == MEMORY:
+        """Open connections of its own when they are needed."""
+        if self._connections is None:
             # A private copy of the parent's memory: the data is this process's own from here on.
             self._lock = Turns()
             return
+        self._connections.after_fork_in_child()
         self._reset()
-        self._inherited = inherited
-        if self._file is not None:
-            self._file.log = None
 
     def close(self) -> None:
         """Close every connection; SQLite empties the write-ahead log with the last one."""
         with self._lock:
             self._checkpoints.wait(5)
             self._is_closed = True
-            last = self._writer or self._taken()
-            self._close_idle()
-            self._writer = None
-            if last is not None:
-                if self._file is not None:
-                    with suppress(StoreUnavailable):
-                        self._refuse_another_file(self._file, last)
-                self._close(last)
+            self._close_all()
+
+    def _close_all(self) -> None:
+        """Close what no thread uses; the turn is taken."""
+        last = self._writer or self._taken()
+        self._close_idle()
+        self._writer = None
+        if last is not None:
+            if self._file is not None:
+                with suppress(StoreUnavailable):
+                    self._refuse_another_file(self._file, last)
+            self._close(last)
 
     def _close_idle(self) -> None:
         while connection := self._taken():

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from otel_measure.errors import StoreUnavailable
+from otel_measure.store.sqlite.connected_files import CONNECTED_FILES, Inode
 from otel_measure.store.sqlite.place import (
     WRITABLE_PLACE,
     local_mounts,
@@ -25,7 +26,6 @@ from otel_measure.store.sqlite.place import (
 )
 
 MEMORY: Final = ":memory:"
-Inode: TypeAlias = tuple[int, int]
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
@@ -35,6 +35,7 @@ LET_GO: Final = (
 )
 OWN_IT: Final = "chown or chmod it for this user, its -wal and -shm files too, or set OTEL_MEASURE_STORE"
 _LOCKS_OF_CONNECTIONS: Final = (510, 0x40000002)  # length and start, as SQLite's format of files has them
+_OPENING_S: Final = 2.0  # how long opening or closing a file may take at most
 _DESCRIPTORS: Final[dict[Inode, int]] = {}
 _START_AGAIN: Final = (
     "stop every process that uses it, delete the -wal and -shm files beside it if you restore another file, "
@@ -77,7 +78,8 @@ class DatabaseFile:
         """Return what opens it. It is made once: an empty one in its place for a moment would take its log from it."""
         if self.inode is None:
             try:
-                make_file(Path(self.path))
+                with CONNECTED_FILES.unconnected(self.path):  # until it is closed, nobody else here opens it
+                    make_file(Path(self.path))
             except OSError as error:
                 raise StoreUnavailable(
                     "permission", f"{self.path} cannot be created: {error.strerror}", WRITABLE_PLACE
@@ -131,22 +133,26 @@ class DatabaseFile:
         self.refuse_another()
         return descriptor
 
-    def refuse_log_of_others(self, *, wait_s: float = 2.0) -> None:
+    def refuse_log_of_others(self) -> None:
         """Raise when another process uses the file with a log that is no longer at its path.
 
-        Whoever opened the file now would begin a log of its own, and the two would overwrite each other. A process that
-        is just opening or closing it has none for a moment.
+        Whoever opened the file now would begin a log of its own, and the two would overwrite each other.
         """
-        until_s = time.monotonic() + wait_s
-        while has_lost_log(self.path):
-            if time.monotonic() >= until_s:
-                raise StoreUnavailable("removed", f"{self.log_path} was removed while another process uses it", LET_GO)
-            time.sleep(0.01)
+        if has_lost_log(self.path):
+            raise StoreUnavailable("removed", f"{self.log_path} was removed while in use", LET_GO)
 
 
 def has_lost_log(path: str) -> bool:
-    """Tell whether another process uses a file with a log that is no longer at its path."""
-    return status_of(log_of(path)) is None and _is_held_by_others(path)
+    """Tell whether a process uses a file with a log that is no longer at its path.
+
+    One that is just opening or closing it has none for a moment.
+    """
+    until_s = time.monotonic() + _OPENING_S
+    while status_of(log_of(path)) is None and _is_held(path):
+        if time.monotonic() >= until_s:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def log_of(path: str) -> str:
@@ -181,19 +187,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _is_held_by_others(path: str) -> bool:
-    # Closing the descriptor lets go of what this process has locked in the file: it has no connection to it.
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False  # opening it says why
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _is_held(path: str) -> bool:
+    with CONNECTED_FILES.unconnected(path) as is_unconnected:
+        if not is_unconnected:
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False  # opening it says why
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 def status_of(path: str) -> os.stat_result | None:

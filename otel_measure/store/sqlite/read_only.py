@@ -37,7 +37,7 @@ class ReadOnlyDatabase(Database):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._file = ReadOnlyFile(path)
+        self._use(ReadOnlyFile(path))
 
     def write(self, *, durable: bool = False, rolled_back: Callable[[], None] | None = None) -> NoReturn:
         """Refuse to write.

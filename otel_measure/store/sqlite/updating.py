@@ -164,6 +164,17 @@ class Updates:
         with self._stepping:
             self._end()
 
+    def before_fork(self) -> None:
+        """Leave off, and begin anew afterwards: a child has no use for the connection, see `Database.before_fork`."""
+        self._parked = self._stepping.acquire(timeout=5)  # a step takes a second or two
+        if self._parked:
+            self._end()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._parked:
+            self._stepping.release()
+
     def after_fork_in_child(self) -> None:
         """Leave the parent's connections alone."""
         if self._steps is not None:

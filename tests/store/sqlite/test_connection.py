@@ -18,6 +18,7 @@ from otel_measure.store.sqlite.migrations import migrate
 from otel_measure.store.sqlite.schema_scripts import latest, run
 from otel_measure.store.waiting import waiting_until
 from tests.store.sqlite.numbers import numbers, put
+from tests.store.sqlite.test_looks import is_locked
 
 Open = Callable[..., Database]
 
@@ -92,21 +93,31 @@ def test_a_durable_commit_is_synced(
 # ---------------------------------------------------------------- forks and schema
 
 
-def test_a_child_leaves_the_connections_of_its_parent_alone(opened_database: Open, path: Path) -> None:
-    """It opens its own; the parent's are neither used nor closed."""
+def test_no_connection_is_copied(opened_database: Open, path: Path) -> None:
+    """A fork finds none of the parent's, neither the writer's nor one to read; afterwards each has its own."""
     database = opened_database(path)
     put(database, 1)
     assert numbers(database) == [1]
+    assert is_locked(path)
     database.before_fork()
-    writer, (reader,) = database._writer, database._idle
-    database.after_fork_in_child()
+    assert not is_locked(path)
+    database.after_fork_in_parent()
     put(database, 2)
     assert numbers(database) == [1, 2]
-    assert database._writer is not writer
-    for inherited in (writer, reader):
-        assert inherited is not None
-        assert inherited.execute("SELECT count(*) FROM t").fetchone() == (2,)
-        inherited.close()
+    assert is_locked(path)
+
+
+def test_a_fork_within_a_transaction_leaves_it_as_it_is(opened_database: Open, path: Path) -> None:
+    """What the forking thread writes or reads itself goes on in the parent."""
+    database = opened_database(path)
+    put(database, 1)
+    with database.read() as reading, database.write() as writing:
+        before = reading.execute("SELECT n FROM t").fetchall()
+        writing.execute("INSERT INTO t VALUES (2)")
+        database.before_fork()
+        database.after_fork_in_parent()
+        assert reading.execute("SELECT n FROM t").fetchall() == before == [(1,)]
+    assert numbers(database) == [1, 2]
 
 
 def test_a_child_keeps_its_copy_of_a_store_in_memory(opened_database: Open) -> None:

@@ -74,7 +74,7 @@ def leave_no_connection(database: Database) -> None:
     with pytest.raises(StoreError), database.write() as connection:
         connection.execute("SELECT * FROM nowhere")
     while database._idle:
-        database._idle.pop().close()
+        database._close(database._idle.pop())
 
 
 def test_a_removed_file_takes_no_more_writes(opened_database: Open, path: Path) -> None:

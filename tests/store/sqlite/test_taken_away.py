@@ -119,7 +119,7 @@ def test_a_process_that_comes_later_makes_no_second_log(tmp_path: Path) -> None:
     assert holder.stdout.readline() == "ready\n"
     os.unlink(f"{path}-wal")
     late = refused(lambda: SqliteStore(str(path)))
-    assert (late.cause_name, late.what) == ("removed", f"{path}-wal was removed while another process uses it")
+    assert (late.cause_name, late.what) == ("removed", f"{path}-wal was removed while in use")
     assert not os.path.exists(f"{path}-wal")
     holder.communicate("end\n", 20)
     store = SqliteStore(str(path))

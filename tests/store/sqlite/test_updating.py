@@ -41,6 +41,7 @@ from tests.store.sqlite.concurrently import (
     rolled_up,
     waits,
 )
+from tests.store.sqlite.test_looks import is_locked
 
 Open = Callable[..., SqliteStore]
 TODAY = Days(NOON // DAY, NOON // DAY)
@@ -207,6 +208,23 @@ def test_an_older_version_goes_on_when_the_newer_one_is_gone(opened: Open, tmp_p
     finish(old, NOON + 2 * updating.LEASE_US)
     fresh.accept([event("a"), event("b", "v")])
     assert rolled_up(old) == rolled_up(fresh)
+
+
+def test_a_fork_finds_no_connection_of_a_count_anew(opened: Open, tmp_path: Path) -> None:
+    """It is left, and begun anew by whoever asks next, which may be the parent."""
+    path = tmp_path / "a.db"
+    old, fresh = opened(path, OLD), opened(":memory:", NEW)
+    for store in (old, fresh):
+        store.accept([event(f"e{n}", f"u{n % 3}", NOON - n * SECOND) for n in range(20)])
+    old.close()
+    new = opened(path, NEW)
+    for _ in range(3):
+        assert new.bring_up_to_date("new", NOON)
+    new.before_fork()
+    assert not is_locked(path)
+    new.after_fork_in_parent()
+    finish(new, NOON)
+    assert rolled_up(new) == rolled_up(fresh)
 
 
 def test_a_sweep_that_was_cut_short_is_counted_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
