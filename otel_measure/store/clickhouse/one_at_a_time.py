@@ -36,7 +36,7 @@ _FILE_MODE: Final = 0o600
 _MOST_BYTES: Final = 500
 
 
-class Said(NamedTuple):
+class SaidAtWork(NamedTuple):
     """What a process has said of itself.
 
     Attributes:
@@ -50,9 +50,9 @@ class Said(NamedTuple):
     who: str
 
 
-def at_work(said: Iterable[Said]) -> Said | None:
+def at_work(said: Iterable[SaidAtWork]) -> SaidAtWork | None:
     """Return the last word of whoever may work, by what was said in this order; `None` where nobody does."""
-    last: Said | None = None
+    last: SaidAtWork | None = None
     for each in said:
         if last is None or last.token == each.token or each.at_us - last.at_us > _OVER_AFTER_US:
             last = each if each.at_us != _GIVEN_UP else None
@@ -74,7 +74,7 @@ def alone_in_database(database: ClickHouseDatabase, what: str) -> Iterator[Calla
     Raises:
         StoreUnavailable: another process works there.
     """
-    me = Said(1, secrets.token_hex(8), _who(what))
+    me = SaidAtWork(1, secrets.token_hex(8), _who(what))
     is_lost, is_done = threading.Event(), threading.Event()
 
     def go_on_saying() -> None:
@@ -106,13 +106,13 @@ def alone_in_database(database: ClickHouseDatabase, what: str) -> Iterator[Calla
             _say(database.prompt, me, goes_on=False)
 
 
-def _say(database: ClickHouseDatabase, me: Said, *, goes_on: bool = True) -> None:
+def _say(database: ClickHouseDatabase, me: SaidAtWork, *, goes_on: bool = True) -> None:
     database.run(_SAY, goes_on=goes_on, said=f"{me.token} {me.who}")
 
 
-def _other(database: ClickHouseDatabase, me: Said) -> Said | None:
+def _other(database: ClickHouseDatabase, me: SaidAtWork) -> SaidAtWork | None:
     said = (str(value).split(" ", 2) for (value,) in database.rows(_SAID))
-    last = at_work(Said(int(at_us), token, who) for at_us, token, who in said)
+    last = at_work(SaidAtWork(int(at_us), token, who) for at_us, token, who in said)
     return None if last is None or last.token == me.token else last
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from exporter.cli import serving
-from otel_measure import process
+from otel_measure import process, wiring
 from otel_measure.alerting.evaluator import AlertRules
 from otel_measure.config import Settings
 from otel_measure.definitions.alerting.judgement import AlertSubject, Judgement
@@ -39,6 +39,7 @@ def say(*words: object) -> None:
 
 
 if __name__ == "__main__":
+    vars(wiring)["ALERT_LEASE_US"] = 15_000_000  # tests kill who may send, and another goes on when the right ends
     # Else `serve` sets the address, and the settings would differ from those that the runtime has.
     address = f"http://127.0.0.1:{sys.argv[2]}/"
     settings = Settings.load(store=sys.argv[1], port=int(sys.argv[2]), public_url=address)

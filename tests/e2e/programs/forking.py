@@ -16,6 +16,7 @@ from typing import Any
 from opentelemetry import metrics
 
 from otel_measure import configure, flush, get_ai_model_service
+from otel_measure.process import current
 
 EACH = 25
 PROCESSES = 4
@@ -31,10 +32,20 @@ def record() -> None:
 
 
 def work() -> None:
-    """Be a process that ends in order."""
+    """Be a process that ends in order, whatever its threads are at when it leaves."""
     set_up()
     record()
     assert flush(20)
+    stop_sending()
+
+
+def stop_sending() -> None:
+    """Leave nothing half sent: another process would send it again, and none does for 20 s after one that is gone."""
+    push = current()._push
+    assert push is not None
+    push.stop(20)
+    assert push._thread is not None
+    push._thread.join(20)
 
 
 def set_up() -> None:
@@ -130,4 +141,5 @@ if __name__ == "__main__":
     record()
     way()
     record()
+    assert flush(60)  # a busy machine may need longer than the end of a process gives
     print(children + 2)

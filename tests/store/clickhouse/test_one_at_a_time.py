@@ -13,7 +13,7 @@ import pytest
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse import one_at_a_time
-from otel_measure.store.clickhouse.one_at_a_time import Said, alone_at_file, alone_in_database, at_work
+from otel_measure.store.clickhouse.one_at_a_time import SaidAtWork, alone_at_file, alone_in_database, at_work
 from tests.clickhouse import ClickHouseServer
 from tests.store.clickhouse.storing import new_store
 from tests.waiting import until
@@ -38,7 +38,7 @@ AT_WORK: Final = rf"another process is at work there \(it tests, process {os.get
 )
 def test_who_is_at_work(said: tuple[tuple[int, str], ...], who: str | None) -> None:
     """The first to say so, until it says that it has ended (at 0), or nothing for a minute; `said` has seconds."""
-    last = at_work(Said(at_s * S, token, "") for at_s, token in said)
+    last = at_work(SaidAtWork(at_s * S, token, "") for at_s, token in said)
     assert (None if last is None else last.token) == who
 
 
@@ -65,7 +65,7 @@ def test_who_was_stopped_for_too_long_is_told(clickhouse: ClickHouseServer, monk
     monkeypatch.setattr(one_at_a_time, "_SAID_AGAIN_S", 0.01)
     with alone_in_database(database, "it tests") as refuse_lost:
         refuse_lost()
-        monkeypatch.setattr(one_at_a_time, "_other", lambda *_: Said(1, "b", "another one"))
+        monkeypatch.setattr(one_at_a_time, "_other", lambda *_: SaidAtWork(1, "b", "another one"))
 
         def is_told() -> bool:
             try:
