@@ -50,7 +50,7 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", LOOPBACK)
 
 
-class Said:
+class SaidStates:
     """What a watch tells, and when there is something new."""
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ async def awaited() -> bool:
 def test_wrong_arguments_are_named(probe: object, interval_s: float, message: str) -> None:
     """A probe that cannot be asked, or an interval that is none, is a `ValueError`."""
     with pytest.raises(ValueError, match="must be") as refused:
-        Watch(probe, interval_s, Said())  # type: ignore[arg-type]  # that is the test
+        Watch(probe, interval_s, SaidStates())  # type: ignore[arg-type]  # that is the test
     assert str(refused.value) == message
 
 
@@ -159,7 +159,7 @@ def test_a_coroutine_function_is_refused() -> None:
 
 def test_a_server_that_goes_down_and_up_is_told() -> None:
     """The thread asks at once, then at the interval, until it is stopped."""
-    said = Said()
+    said = SaidStates()
     port = free_port()  # one that the system gives to nobody while it is not used
     with server(200, port=port) as url:
         watch = Watch(url, 0.02, said, retry_after_s=0.01)
@@ -185,7 +185,7 @@ class PausedClock:
 
 def test_an_answer_that_comes_too_late_is_none() -> None:
     """What takes longer than the time-out is down, whatever it says in the end."""
-    clock, said = PausedClock(), Said()
+    clock, said = PausedClock(), SaidStates()
 
     def slow() -> bool:
         clock.now_s += 10.5
@@ -197,7 +197,7 @@ def test_an_answer_that_comes_too_late_is_none() -> None:
 
 def test_a_probe_that_fails_once_is_asked_again() -> None:
     """One failure is no outage; as many as may be retried are, and it began with the first of them."""
-    clock, said = PausedClock(), Said()
+    clock, said = PausedClock(), SaidStates()
     answers = [False, True, False, False, False, False]
 
     def flaky() -> bool:
@@ -215,7 +215,7 @@ def test_a_probe_that_fails_once_is_asked_again() -> None:
 
 def test_a_watch_that_is_stopped_asks_no_more() -> None:
     """What failed is not asked again, and is told to nobody."""
-    said, watches = Said(), list[Watch]()
+    said, watches = SaidStates(), list[Watch]()
 
     def stopping() -> bool:
         watches[0].stop()
@@ -230,12 +230,12 @@ def test_a_watch_that_is_stopped_asks_no_more() -> None:
 def test_retries_that_cannot_be_are_refused(retries: float) -> None:
     """A whole number from 0 to 10."""
     with pytest.raises(ValueError, match="retries must be a whole number from 0 to 10"):
-        Watch("http://localhost/", 30, Said(), retries=retries)  # type: ignore[arg-type]  # that is the test
+        Watch("http://localhost/", 30, SaidStates(), retries=retries)  # type: ignore[arg-type]  # that is the test
 
 
 def test_a_probe_that_hangs_is_told_by_the_heartbeat() -> None:
     """While a question waits for longer than the time-out, each check says down; before, and without one, nothing."""
-    clock, said = PausedClock(), Said()
+    clock, said = PausedClock(), SaidStates()
     asked, go_on = threading.Event(), threading.Event()
 
     def hung() -> bool:

@@ -17,6 +17,7 @@ from typing import Final
 from otel_measure.errors import ConfigurationError, StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.kept import keep
+from otel_measure.store.clickhouse.one_at_a_time import alone_in_database
 from otel_measure.store.clickhouse.tables import (
     COLLECTED,
     KEPT,
@@ -33,6 +34,7 @@ LOG_NOTE: Final = "log"
 """The name under which a store keeps which table is its log."""
 _IN_ORDER: Final = (KEPT, COLLECTED, PAST_DAY, LOG)
 _MADE_OF_FACTS: Final = (STRETCH, SETTLED_DAY, SETTLED_TOTAL)
+_COPIED: Final = (*_MADE_OF_FACTS, *_IN_ORDER, SNAPSHOT)
 _COPY: Final = "copy_of_"
 # The name of a part has the number of its first insert: `all_3_7_1`.
 _IN_ITS_ORDER: Final = (
@@ -50,7 +52,7 @@ def make_store_again(database: ClickHouseDatabase) -> int:
     Raises:
         ConfigurationError: it was not restored.
         StoreError: there is no store, or its log is not that of its small state.
-        StoreUnavailable: the server has not done all of it; to do it again completes it.
+        StoreUnavailable: the server has not done all of it, and to do it again completes it; or another process does.
     """
     if not database.has_table(LOG.name):
         raise StoreError(f"the database {database.name} has no store of ours")
@@ -58,18 +60,14 @@ def make_store_again(database: ClickHouseDatabase) -> int:
         raise ConfigurationError(
             f"the database {database.name} is a store as it is: without a file, what the server restored is made one"
         )
-    for table in _IN_ORDER:
-        _make_copy(database, table)
-        columns = ", ".join(table.columns)
-        database.run(_IN_ITS_ORDER % {"copy": _COPY + table.name, "table": table.name, "columns": columns})
-    _copy_snapshot(database)
-    for table in _MADE_OF_FACTS:
-        _make_copy(database, table)
-    for table in (*_MADE_OF_FACTS, *_IN_ORDER, SNAPSHOT):
-        database.run(f"EXCHANGE TABLES {{db}}.{table.name} AND {{db}}.{_COPY}{table.name}")
-    for table in (*_MADE_OF_FACTS, *_IN_ORDER, SNAPSHOT):
-        database.run(f"DROP TABLE {{db}}.{_COPY}{table.name} SYNC")
-    keep(database, LOG_NOTE, log_id(database))
+    with alone_in_database(database, "it makes a store of it again") as refuse_lost:
+        _copy_all(database)
+        refuse_lost()
+        for table in _COPIED:
+            database.run(f"EXCHANGE TABLES {{db}}.{table.name} AND {{db}}.{_COPY}{table.name}")
+        for table in _COPIED:
+            database.run(f"DROP TABLE {{db}}.{_COPY}{table.name} SYNC")
+        keep(database, LOG_NOTE, log_id(database))
     parts = database.on_each_shard("system.parts")
     size = f"SELECT sum(bytes_on_disk) FROM {parts} WHERE active AND database = {{of:String}}"
     return int(database.rows(size, of=database.name)[0][0])
@@ -87,6 +85,17 @@ def refuse_restored(database: ClickHouseDatabase) -> None:
             f"the database {database.name} was restored from a backup, which has its tables in another order",
             "end every process that uses it, then run `otel-measure restore` with this store and no file",
         )
+
+
+def _copy_all(database: ClickHouseDatabase) -> None:
+    """Make a copy of each table as it is to be; of what is made of facts an empty one."""
+    for table in _IN_ORDER:
+        _make_copy(database, table)
+        columns = ", ".join(table.columns)
+        database.run(_IN_ITS_ORDER % {"copy": _COPY + table.name, "table": table.name, "columns": columns})
+    _copy_snapshot(database)
+    for table in _MADE_OF_FACTS:
+        _make_copy(database, table)
 
 
 def _make_copy(database: ClickHouseDatabase, table: StateTable) -> None:

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,10 @@ from urllib.parse import quote
 from otel_measure.config import Settings
 from otel_measure.definitions.parameters import Definitions
 from otel_measure.store.sqlite.faults import store_error
-from otel_measure.store.sqlite.file import log_of
+from otel_measure.store.sqlite.file import IMMUTABLE, log_of
 from otel_measure.store.sqlite.holders import holders
 from otel_measure.store.sqlite.log_readers import LogReader, log_readers
+from otel_measure.store.sqlite.one_moment import of_one_moment
 from otel_measure.store.sqlite.place import local_mounts
 
 MIB: Final = 2**20
@@ -52,12 +53,13 @@ class StoreFile:
 def opened(s: StoreFile, mode: str = "ro") -> Iterator[sqlite3.Connection]:
     """Yield a connection to the file, to read only unless told otherwise."""
     path = str(s.path)
-    # Reading it would make a log, of whoever runs this, and leave it there; without one nobody writes.
-    options = "mode=ro&immutable=1" if mode == "ro" and not os.path.exists(log_of(path)) else f"mode={mode}"
     try:
-        connection = sqlite3.connect(f"file:{quote(path)}?{options}", uri=True, timeout=1, isolation_level=None)
-        with closing(connection):
-            yield connection
+        with of_one_moment(path) if mode == "ro" else nullcontext():
+            # Reading it would make a log, of whoever runs this, and leave it there; without one nobody writes.
+            alone = IMMUTABLE if mode == "ro" and not os.path.exists(log_of(path)) else ""
+            uri = f"file:{quote(path)}?mode={mode}{alone}"
+            with closing(sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)) as connection:
+                yield connection
     except sqlite3.Error as error:
         raise store_error(path, error) from error
 

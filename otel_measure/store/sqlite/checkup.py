@@ -16,6 +16,7 @@ from otel_measure.store.sqlite.checked_file import MIB, StoreFile, existing, mib
 from otel_measure.store.sqlite.damage import noted_damage, way_out_of_noted
 from otel_measure.store.sqlite.faults import RECOVER
 from otel_measure.store.sqlite.file import MEMORY, OWN_IT, has_lost_log
+from otel_measure.store.sqlite.one_moment import CHANGED
 from otel_measure.store.sqlite.ownership import look, refuse_foreign
 from otel_measure.store.sqlite.place import (
     others_who_may_read,
@@ -27,6 +28,7 @@ from otel_measure.store.sqlite.schema_scripts import latest
 from otel_measure.store.types.findings import Finding, StoreCheck, ok, warning, wrong
 
 _LEAST_FREE_BYTES: Final = 256 * MIB
+_LOOKS: Final = 3  # at a file that others write to just then
 _STRICT_TABLES: Final = (3, 37, 0)
 
 
@@ -237,7 +239,17 @@ def checks(file: StoreFile) -> tuple[StoreCheck, ...]:
     """Return the checks that have something to look at, in their order."""
     applies = {each: each(file) for each in dict.fromkeys(row.applies for row in _CHECKS)}
     return tuple(
-        StoreCheck(row.name, partial(row.look, file), row.fix and partial(row.fix, file))
+        StoreCheck(row.name, partial(_looked, row, file), row.fix and partial(row.fix, file))
         for row in _CHECKS
         if applies[row.applies]
     )
+
+
+def _looked(row: _Check, file: StoreFile) -> Finding:
+    for _ in range(_LOOKS - 1):
+        try:
+            return row.look(file)
+        except StoreUnavailable as refusal:
+            if refusal.cause_name != CHANGED:
+                raise
+    return row.look(file)

@@ -302,14 +302,16 @@ class Database:
         if self._file is not None:
             self._file.refuse_another()
         try:
-            connection = self._taken() or self._open()
+            with self._borrowed() as connection:
+                yield connection
         except sqlite3.Error as error:
             raise self.damage.noted(error) from error
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        connection = self._taken() or self._open()
         try:
             yield connection
-        except sqlite3.Error as error:
-            self._close(connection)
-            raise self.damage.noted(error) from error
         except BaseException:
             self._close(connection)
             raise

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connected_files import CONNECTED_FILES, Inode
@@ -26,6 +26,7 @@ from otel_measure.store.sqlite.place import (
 )
 
 MEMORY: Final = ":memory:"
+IMMUTABLE: Final = "&immutable=1"  # ends the URI that a file is opened by without a lock, and without its log
 _PUT_BACK: Final = (
     "put it back, its -wal and -shm files beside it as they are; or stop every process that uses it and start again"
 )
@@ -216,6 +217,26 @@ def status_of(path: str) -> os.stat_result | None:
         return None
     except OSError as error:
         raise no_look(path, error) from error
+
+
+class Standing(NamedTuple):
+    """What is another when a file or its log was written to, put there or removed: of each inode, size and time."""
+
+    file: tuple[int, ...]
+    log: tuple[int, ...]
+
+
+def standing(path: str) -> Standing:
+    """Return how a file and its log stand.
+
+    Raises:
+        StoreUnavailable: they may not be looked at.
+    """
+    file, log = (
+        (status.st_ino, status.st_size, status.st_mtime_ns) if status else ()
+        for status in (status_of(path), status_of(log_of(path)))
+    )
+    return Standing(file, log)
 
 
 def no_look(path: str, error: OSError) -> StoreUnavailable:

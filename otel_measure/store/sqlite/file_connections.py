@@ -6,7 +6,7 @@ import sqlite3
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connected_files import CONNECTED_FILES, Inode
-from otel_measure.store.sqlite.file import DatabaseFile
+from otel_measure.store.sqlite.file import IMMUTABLE, DatabaseFile
 from otel_measure.store.sqlite.opening import connected, prepared
 
 
@@ -45,17 +45,18 @@ class FileConnections:
             raise StoreUnavailable("removed", f"{file.log_path} was removed while in use", "try again in a moment")
         known, uri = file.inode, file.uri_to_open()
         opened = file.inode = known or file.inode_now()
-        if opened is not None:
-            CONNECTED_FILES.add(opened)
+        locked = None if uri.endswith(IMMUTABLE) else opened
+        if locked is not None:
+            CONNECTED_FILES.add(locked)
         try:
             connection = self._opened(uri)
         except BaseException:
             file.inode = opened if self._open else known
-            if opened is not None:
-                CONNECTED_FILES.remove(opened)
+            if locked is not None:
+                CONNECTED_FILES.remove(locked)
             raise
         file.inode, file.log = opened, file.log_now()
-        self._open[connection] = opened
+        self._open[connection] = locked
         self.are_given_up = False
         return connection
 

@@ -21,7 +21,7 @@ from typing import Final
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.faults import store_error
-from otel_measure.store.sqlite.file import log_of, no_look, status_of
+from otel_measure.store.sqlite.file import log_of, no_look, standing, status_of
 from otel_measure.store.sqlite.schema_scripts import TABLES, latest, tables_of
 
 APPLICATION_ID: Final = int.from_bytes(b"OTLM")
@@ -90,25 +90,17 @@ def look(path: Path) -> Contents:
         StoreUnavailable: it is no database, or may not be looked at.
     """
     for _ in range(_LOOKS):
-        before = _standing(path)
+        before = standing(str(path))
         try:
             contents = _look_once(path)
         except StoreUnavailable:
-            if _standing(path) == before:
+            if standing(str(path)) == before:
                 raise
         else:
-            if contents.application_id == APPLICATION_ID or _standing(path) == before:
+            if contents.application_id == APPLICATION_ID or standing(str(path)) == before:
                 return contents
         time.sleep(_PAUSE_S)
     return _look_once(path)
-
-
-def _standing(path: Path) -> list[tuple[int, ...]]:
-    """Return what is another when the file or its log was written to, put there or removed."""
-    return [
-        (status.st_ino, status.st_size, status.st_mtime_ns) if status else ()
-        for status in (status_of(str(path)), status_of(log_of(str(path))))
-    ]
 
 
 def _look_once(path: Path) -> Contents:

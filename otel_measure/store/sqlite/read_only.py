@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connection import Database
-from otel_measure.store.sqlite.file import DatabaseFile, log_of
+from otel_measure.store.sqlite.file import IMMUTABLE, DatabaseFile, log_of
+from otel_measure.store.sqlite.one_moment import of_one_moment
 
 
 class ReadOnlyFile(DatabaseFile):
@@ -24,7 +26,7 @@ class ReadOnlyFile(DatabaseFile):
 
         Reading beside writers takes part in their log. Without a log nobody writes, and there is none to be made.
         """
-        alone = "" if os.path.exists(log_of(self.path)) else "&immutable=1"
+        alone = "" if os.path.exists(log_of(self.path)) else IMMUTABLE
         return f"{Path(self.path).absolute().as_uri()}?mode=ro{alone}"
 
 
@@ -50,6 +52,11 @@ class ReadOnlyDatabase(Database):
             f"{self.path} is only read here, and an older otel-measure made it, or nobody to its end",
             "start `otel-measure serve` with it, which brings it up to date",
         )
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[sqlite3.Connection]:
+        with of_one_moment(self.path), super()._borrowed() as connection:
+            yield connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._close(connection)

@@ -104,7 +104,7 @@ def test_what_never_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = tmp_path / "app.db"
     one_table_more(path)
     stands, pauses = iter(range(1000)), list[float]()
-    monkeypatch.setattr(ownership, "_standing", lambda _: next(stands))
+    monkeypatch.setattr(ownership, "standing", lambda _: next(stands))
     monkeypatch.setattr(time, "sleep", pauses.append)
     assert "recipe" in look(path).tables
     assert (len(pauses), round(sum(pauses), 6)) == (50, 1.0)

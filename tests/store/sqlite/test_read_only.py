@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from otel_measure.config import Settings
 from otel_measure.errors import StoreUnavailable
-from otel_measure.store.sqlite import SqliteStore
+from otel_measure.store.engines import store_checks
+from otel_measure.store.sqlite import SqliteStore, checked_file
+from otel_measure.store.sqlite.checked_file import StoreFile
 from otel_measure.store.types.models import Model
 from tests.facts import NOON, inference
 from tests.store.sqlite import last_release
@@ -88,3 +92,55 @@ def test_a_locked_store(tmp_path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreUnavailable, match=r"store unavailable \(locked\)"):
             SqliteStore(str(path), reads_only=True)
+
+
+def write_beside(path: Path) -> None:
+    """Have another user of a store begin, write, and end: its log is moved into the file."""
+    with closing(SqliteStore(str(path))) as store:
+        store.erase("u1", NOON)
+
+
+def test_what_is_written_while_it_is_read(tmp_path: Path) -> None:
+    """Whoever begins to write to a file without a log, and ends, makes no damage of it, and no other answer."""
+    path = tmp_path / "measure.db"
+    SqliteStore(str(path)).close()
+
+    def read(reader: SqliteStore, statement: str, meanwhile: Callable[[], None]) -> object:
+        with reader._database.read() as connection:
+            connection.execute("SELECT count(*) FROM meta").fetchone()
+            meanwhile()
+            return connection.execute(statement).fetchone()
+
+    with closing(SqliteStore(str(path), reads_only=True)) as reader:
+        # The second statement fails, as any does that finds pages of two moments.
+        for statement in ("SELECT count(*) FROM event", "SELECT * FROM nowhere"):
+            with pytest.raises(StoreUnavailable) as raised:
+                read(reader, statement, lambda: write_beside(path))
+            assert (raised.value.cause_name, raised.value.what) == (
+                "changed",
+                f"{path} was written to while it was read",
+            )
+        # Who changes nothing disturbs nobody.
+        assert read(reader, "PRAGMA quick_check", lambda: SqliteStore(str(path)).close()) == ("ok",)
+
+
+def test_doctor_looks_again_at_what_was_written_while_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of two moments are no finding."""
+    path = tmp_path / "measure.db"
+    SqliteStore(str(path)).close()
+    original, looks = checked_file.opened, list[StoreFile]()
+
+    @contextmanager
+    def opened(file: StoreFile) -> Iterator[sqlite3.Connection]:
+        with original(file) as connection:
+            yield connection
+            looks.append(file)
+            if len(looks) == 1:
+                write_beside(path)
+
+    check = {each.name: each for each in store_checks(Settings(store=str(path)))}["store integrity"]
+    monkeypatch.setattr("otel_measure.store.sqlite.checkup.opened", opened)
+    assert check.look().verdict == "ok"
+    assert len(looks) == 2
