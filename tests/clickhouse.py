@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -19,6 +20,7 @@ from clickhouse_connect import get_client
 from clickhouse_connect.driver import options
 from clickhouse_connect.driver.client import Client
 
+from tests.closing import closed_later
 from tests.collector import cached
 from tests.components import Running, free_port, missing, running
 
@@ -107,6 +109,25 @@ class ClickHouseServer:
     def new_database(self) -> str:
         """Return a name that no test has used on it."""
         return f"measure_{next(self._databases)}"
+
+    def url_for_one_test(self) -> str:
+        """Return the place of a store in a new database, which goes when the test ends."""
+        return self.url(closed_later(_DatabaseOfOneTest(self, self.new_database())).name)
+
+
+@dataclass(frozen=True)
+class _DatabaseOfOneTest:
+    """A database that goes when it is closed: a server looks after each of its tables every second."""
+
+    server: ClickHouseServer
+    name: str
+
+    def close(self) -> None:
+        """Drop it."""
+        with closing(HTTPConnection("127.0.0.1", self.server.http_port, timeout=60)) as connection:
+            connection.request("POST", "/", f"DROP DATABASE IF EXISTS `{self.name}` SYNC")
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
 
 
 def users_config(folder: Path, name: str, password: str, *, readonly: int) -> str:

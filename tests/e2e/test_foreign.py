@@ -63,7 +63,7 @@ def chat(api: str, central: Exporter, calls: int, **env: str) -> None:
 
 def check(central: Exporter, model: str, version: str, calls: int) -> None:
     """Assert that a model has appeared with calls of 100 tokens in and 20 out."""
-    found = eventually(lambda: central.model(model), lambda m: m is not None and m["inference_count"] == calls, 10)
+    found = eventually(lambda: central.model(model), lambda m: m is not None and m["inference_count"] == calls, 60)
     assert (found["model_version"], found["inference_count"]) == (version, calls)
     cost, latency = found["cost"], found["latency"]
     assert (cost["input_tokens"], cost["output_tokens"], cost["priced_ratio"]) == (100 * calls, 20 * calls, 1.0)

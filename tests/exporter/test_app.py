@@ -23,6 +23,7 @@ from otel_measure.runtime import Runtime
 from otel_measure.store.sqlite import SqliteStore
 from otel_measure.testing import Clock
 from tests.facts import DAY, event
+from tests.waiting import until
 
 Local = Callable[[Starlette], TestClient]
 POLICY = (
@@ -114,6 +115,7 @@ def test_store_unavailable(client: TestClient, runtime: Runtime, monkeypatch: py
 def test_exposition(client: TestClient) -> None:
     """Both paths show the same families, in Prometheus's own type; `scope` narrows to the machine."""
     client.post(TRACK, json=EVENT)
+    until(lambda: "system_cpu_utilization" in client.get("/metrics").text)  # which takes a second reading
     everything, same = client.get("/metrics"), client.get("/api/v1/metrics/infrastructure/prometheus")
     narrow = client.get("/api/v1/metrics/infrastructure/prometheus", params={"scope": "infrastructure"})
     assert {a.headers["content-type"] for a in (everything, same, narrow)} == {

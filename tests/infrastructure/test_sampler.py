@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from math import isnan
+from math import isnan, nan
 from types import ModuleType
 
 import psutil
@@ -327,14 +327,21 @@ def test_cpu_usage_agrees_with_psutil_from_a_fresh_thread(busy: bool) -> None:
     """Over the same seconds, a thread started just now reads what psutil's blocking call measured."""
     burner = subprocess.Popen([sys.executable, "-c", BUSY]) if busy else None
     sampler = Sampler()
-    seen: list[float] = []
-    try:
+    seen, expected = list[float](), nan
+
+    def agree() -> bool:
+        nonlocal expected
+        seen.clear()
         sampler.sample()
         expected = psutil.cpu_percent(interval=1.5)
         sampler.sample()
         asking = threading.Thread(target=lambda: seen.append(reports._host_cpu(sampler.fresh()).usage_percent))
         asking.start()
         asking.join()
+        return seen == [pytest.approx(expected, abs=10)]
+
+    try:
+        any(agree() for _ in range(5))  # where the machine pauses between both they are not of the same seconds
     finally:
         sampler.stop()
         if burner:
@@ -346,11 +353,13 @@ def test_cpu_usage_agrees_with_psutil_from_a_fresh_thread(busy: bool) -> None:
 
 def test_levels_are_those_of_psutil(sampler: Sampler) -> None:
     """Memory, CPU time and filesystems are psutil's figures of the same moment."""
+    used = [psutil.virtual_memory().used]
     now = sampler.fresh(wait_s=60).now
     times, memory = psutil.cpu_times(), psutil.virtual_memory()
+    used.append(memory.used)
     assert now.cpu.host.user + now.cpu.host.idle == pytest.approx(times.user + times.idle, rel=0.01)
     assert now.memory.total == memory.total
-    assert now.memory.used == pytest.approx(memory.used, rel=0.05)
+    assert 0.95 * min(used) <= now.memory.used <= 1.05 * max(used)
     assert now.core_count == psutil.cpu_count()
     assert sampler.errors == {}
     root = next(f for f in now.filesystems if f.mount_point == "/")

@@ -43,7 +43,7 @@ class StartedServer:
         headers = HEADERS | ({"Authorization": f"Bearer {token}"} if token else {})
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.banner["url"] + path, content, headers)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:

@@ -173,7 +173,7 @@ def test_demo_leaves_nothing_behind(tmp_path: Path) -> None:
         folder = Path(server.banner["store"].removesuffix(" (removed at the end)")).parent
         assert folder.parent == tmp_path
         assert folder.is_dir()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         seen: dict[str, Any] = {}
         while time.monotonic() < deadline and not (seen.get("models") and seen.get("mau")):
             seen = (

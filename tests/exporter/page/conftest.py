@@ -64,7 +64,7 @@ def browser() -> Iterator[BrowserContext]:
 def page(browser: BrowserContext) -> Iterator[Page]:
     """Open a tab, and fail when the console shows an error or a violation of the content security policy."""
     opened = browser.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
     opened.on("pageerror", lambda error: said.append(str(error)))

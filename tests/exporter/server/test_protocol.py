@@ -324,16 +324,25 @@ def test_answers_that_are_not_read_take_too_much() -> None:
 
 def test_a_slow_reader_gets_all_of_it() -> None:
     """An answer that is read slowly, but is, arrives as a whole."""
+    took_s = 0.0
 
     async def act(server: LimitedServer) -> None:
+        nonlocal took_s
         server.answer = b"x" * 20_000_000
+        began_s = asyncio.get_running_loop().time()
         async with server.client(GET % 1) as client:
             n = 0
             while n < 20_000_000:
-                n += len(await client.reader.read(1_000_000))
-                await asyncio.sleep(0.02)
+                piece = await client.reader.read(1_000_000)
+                assert piece
+                n += len(piece)
+                took_s += 0.02  # by the clock of the test: a pause of the machine is not one of the reader
+                await asyncio.sleep(0)
+                for each in protocols(server):
+                    each.look(began_s + took_s)
 
-    assert with_server(act, unread_s=0.4).log == []
+    assert with_server(act, unread_s=0.4, look_every_s=1000.0).log == []
+    assert took_s > 0.8
 
 
 # ---------------------------------------------------------------- what an attacker has found

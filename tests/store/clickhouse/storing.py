@@ -38,7 +38,7 @@ def on_a_server(examples: int) -> settings:
 
 def new_store(server: ClickHouseServer, definitions: Definitions = DEFINITIONS) -> ClickHouseDatabase:
     """Return a database with our tables; the end of the test closes the connection."""
-    database = closed_later(ClickHouseDatabase.of_url(server.url(server.new_database())))
+    database = closed_later(ClickHouseDatabase.of_url(server.url_for_one_test()))
     create(database, definitions)
     return database
 

@@ -22,7 +22,7 @@ def findings(url: str) -> dict[str, Finding]:
 
 def test_a_good_server_is_well_before_and_after_a_store_is_there(clickhouse: ClickHouseServer) -> None:
     """Looking makes no store."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     before = findings(url)
     assert re.fullmatch(r"ClickHouse [\d.]+, database \w+, in which there is no store yet", before["store"].what)
     assert before["store parts"] == Finding("ok", "nothing is stored yet")

@@ -61,7 +61,7 @@ def test_what_a_collector_wrote_is_answered_as_what_was_sent(
     program = recording(folder)
     with ClickHouseDatabase.of_url(clickhouse.url(clickhouse.new_database())) as beside:
         beside.run("CREATE DATABASE {db}")
-        settings = Settings(store=clickhouse.url(clickhouse.new_database()), collector_database=beside.name)
+        settings = Settings(store=clickhouse.url_for_one_test(), collector_database=beside.name)
         with collector_into(clickhouse, beside.name, tmp_path / "collector") as collector:
             collector.send(sent_by(program))
     clock = Clock(moment(program.recorded_us))

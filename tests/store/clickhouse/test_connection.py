@@ -66,7 +66,7 @@ def test_what_the_server_refuses_is_unavailable(clickhouse: ClickHouseServer) ->
 
 def test_a_full_disk_is_known_until_a_write_succeeds(clickhouse: ClickHouseServer) -> None:
     """A write that the server refuses has whoever asks whether it takes any try one; questions are answered."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     store = open_store(Settings(store=url))
     assert store is not None
     closed_later(store)

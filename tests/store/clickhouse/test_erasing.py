@@ -134,7 +134,7 @@ def test_what_was_erased_is_refused_whatever_time_it_says(database: ClickHouseDa
 
 def test_who_is_erased_is_seen_by_no_question_while_the_server_is_at_it(clickhouse: ClickHouseServer) -> None:
     """The receipt is given at once; the rows go when the server comes to it, and totals do not fall meanwhile."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     settings = Settings(store=url, environment="test")
     store, other = (
         closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False)) for _ in range(2)
@@ -168,7 +168,7 @@ def test_who_is_erased_is_seen_by_no_question_while_the_server_is_at_it(clickhou
 
 def test_an_id_of_the_erased_is_new_from_others_while_the_server_is_at_it(clickhouse: ClickHouseServer) -> None:
     """It counts once, whoever sends it again, and stays when the rows of the erased go."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     store = closed_later(ClickHouseStore.of_settings(Settings(store=url), DEFINITIONS, notes_outbox=False))
     store.accept(OF_ANN)
     with ClickHouseDatabase.of_url(url) as database:
@@ -185,7 +185,7 @@ def test_an_erasure_that_died_is_completed_by_the_next(
     clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever got no answer asks again, by any id of the person, and nothing is left in reports, nor counted twice."""
-    settings = Settings(store=clickhouse.url(clickhouse.new_database()))
+    settings = Settings(store=clickhouse.url_for_one_test())
     store = closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
     sqlite = closed_later(SqliteStore(":memory:", definitions=DEFINITIONS))
     for each in (store, sqlite):

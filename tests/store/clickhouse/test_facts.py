@@ -297,7 +297,7 @@ def test_a_time_without_a_day_is_refused(database: ClickHouseDatabase) -> None:
 
 def test_facts_are_on_the_disk_where_the_loss_of_power_is_to_be_survived(clickhouse: ClickHouseServer) -> None:
     """Whoever writes them, from when the first process wants it; before, the server leaves that to its machine."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
 
     def opened(durability: Durability) -> ClickHouseStore:
         settings = Settings(store=url, durability=durability)

@@ -97,7 +97,7 @@ def writing_meanwhile(path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int) 
 
 def test_there_and_back_every_report_is_the_same(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """Reports of the file, of the server and of the file that comes back; an erasure of before is known in each."""
-    url, back = clickhouse.url(clickhouse.new_database()), tmp_path / "back.db"
+    url, back = clickhouse.url_for_one_test(), tmp_path / "back.db"
     there = moved(str(path), url)
     assert there["event"] == sum(fact.__class__.__name__ == "UserEvent" for fact in FACTS) + 1
     assert differing(Settings(store=str(path)), Settings(store=url), NOW) == []
@@ -116,7 +116,7 @@ def test_what_ended_in_the_middle_goes_on(
     path: Path, clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Facts that are there stay, those that came since are moved too, and the end is that of one without a break."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     accept, calls = FactWriter.accept, []
 
     def failing(self: FactWriter, records: Sequence[Record], *rest: object) -> list[Receipt]:
@@ -141,7 +141,7 @@ def test_what_is_written_meanwhile_is_moved_too(
     path: Path, clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once; who goes on writing is to be stopped, nobody uses what is half there, and the command goes on."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     writing_meanwhile(path, monkeypatch, 2)
     with pytest.raises(StoreError, match="was written to while it was moved: stop every process that writes to it"):
         moved(str(path), url)
@@ -164,7 +164,7 @@ def test_what_is_to_leave_by_otlp_moves_too(clickhouse: ClickHouseServer, tmp_pa
         store.accept(
             [event("1"), inference("2"), ServiceState(id="s", ts=NOON, origin=HERE, service="web", state="down")]
         )
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     for source, target in ((str(path), url), (url, str(back))):
         assert move(source, target).waiting == 3
         with closing(store_at(target)) as store:
@@ -175,7 +175,7 @@ def test_what_is_to_leave_by_otlp_moves_too(clickhouse: ClickHouseServer, tmp_pa
 
 def test_a_database_with_a_store_is_refused(path: Path, clickhouse: ClickHouseServer) -> None:
     """One that was moved there as well, and one that was opened there: it has another key of user numbers."""
-    url, opened = (clickhouse.url(clickhouse.new_database()) for _ in range(2))
+    url, opened = (clickhouse.url_for_one_test() for _ in range(2))
     other = path.with_name("other.db")
     with closing(SqliteStore(str(other))) as store:
         store.accept([event("1")])
@@ -188,7 +188,7 @@ def test_a_database_with_a_store_is_refused(path: Path, clickhouse: ClickHouseSe
 
 def test_two_commands_into_one_place_are_told_apart(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """There and back the second is refused, says who is at it, and changes nothing for the first."""
-    url, back = clickhouse.url(clickhouse.new_database()), str(tmp_path / "back.db")
+    url, back = clickhouse.url_for_one_test(), str(tmp_path / "back.db")
     for source, target in ((str(path), url), (url, back)):
         second: dict[str, StoreUnavailable] = {}
 
@@ -210,7 +210,7 @@ def test_the_command_compares_both_places(
     path: Path, clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says how many facts there are in both; where reports differ it fails, and names them."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     monkeypatch.setattr(same_answers, "_ASKED", ("/users/engagement",))
     told = run("migrate", "--from", str(path), "--to", url, "--json")
     assert (told.exit_code, json.loads(told.output)["facts"]["nps_response"]) == (0, 5)
@@ -228,7 +228,7 @@ def test_a_store_is_not_moved_to_its_like(path: Path) -> None:
 
 def test_a_file_that_comes_back_is_whole(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """It has its name when all is in it, and is what SQLite itself finds to be in order."""
-    url, back = clickhouse.url(clickhouse.new_database()), tmp_path / "back.db"
+    url, back = clickhouse.url_for_one_test(), tmp_path / "back.db"
     moved(str(path), url)
     moved(url, str(back))
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file() and moving._OUT in file.name) == []

@@ -86,7 +86,7 @@ def test_every_report_is_the_same_there_and_back(
     moved_after = data.draw(st.integers(0, len(steps)))
     days = sorted({zone.day_of(event.ts) for event in history.events}) or [zone.day_of(history.now)]
     horizons = sorted(data.draw(st.lists(st.sampled_from(days), min_size=2, max_size=2)))
-    url, asked_of = clickhouse.url(clickhouse.new_database()), (history.zone_name, history.now, history.as_of)
+    url, asked_of = clickhouse.url_for_one_test(), (history.zone_name, history.now, history.as_of)
     wheres = Filter(None, "test"), Filter("shop", "test")
     with TemporaryDirectory() as folder, closing(file_at(Path(folder) / "m.db", history.zone_name)) as sqlite:
         for step in steps[:moved_after]:
@@ -160,7 +160,7 @@ def test_what_persons_did_goes_on_after_the_move(clickhouse: ClickHouseServer, t
     The store was full: of the last day that is gone some facts are there. It was counted anew, by a longer pause, which
     joins no sessions of before. A move that is given again goes on.
     """
-    path, url, back = tmp_path / "m.db", clickhouse.url(clickhouse.new_database()), tmp_path / "back.db"
+    path, url, back = tmp_path / "m.db", clickhouse.url_for_one_test(), tmp_path / "back.db"
     with closing(file_at(path)) as sqlite:
         sqlite.accept(STORY)
         assert sqlite._sweeper._purge(HORIZON - 90 * MINUTE) > 0
@@ -184,7 +184,7 @@ def test_what_persons_did_goes_on_after_the_move(clickhouse: ClickHouseServer, t
 
 def test_what_retention_left_half_way_is_refused(clickhouse: ClickHouseServer, tmp_path: Path) -> None:
     """A server that ended between two steps of a sweep has facts that no file takes in: what to do is said."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     with closing(store_at(url)) as store:
         store.accept(STORY)
         store._state.do(SweepState(NOON, KEPT_DAYS, KEPT_DAYS))
@@ -202,7 +202,7 @@ def test_a_call_that_is_gone_and_of_which_more_may_be_told_is_no_fact(
     clickhouse: ClickHouseServer, tmp_path: Path
 ) -> None:
     """A full store lets go of it while others still tell of it: facts that are moved are counted without it."""
-    path, url = tmp_path / "m.db", clickhouse.url(clickhouse.new_database())
+    path, url = tmp_path / "m.db", clickhouse.url_for_one_test()
     with closing(file_at(path)) as sqlite:
         sqlite.take_tellings([telling_of_fact(inference("told"), "process")])
         sqlite.accept([inference("kept", NOON + HOUR)])

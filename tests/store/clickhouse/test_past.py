@@ -41,7 +41,7 @@ KEPT_DAYS = 10
 def opened(server: ClickHouseServer, zone: str) -> tuple[ClickHouseStore, SqliteStore]:
     """Return an empty store of either kind that keep facts of a few days."""
     definitions = Definitions(timezone=zone)
-    settings = Settings(store=server.url(server.new_database()), retention_days=KEPT_DAYS)
+    settings = Settings(store=server.url_for_one_test(), retention_days=KEPT_DAYS)
     mine = closed_later(ClickHouseStore.of_settings(settings, definitions, notes_outbox=False))
     return mine, closed_later(SqliteStore(":memory:", definitions=definitions, retention_days=KEPT_DAYS))
 

@@ -111,7 +111,7 @@ def test_a_rebuild_that_ends_in_the_middle_is_given_again(clickhouse: ClickHouse
     ended: list[int] = []
     of_sqlite = told_and_rebuilt(":memory:", story, lambda store: store.rebuild(wanted))
     of_a_server = told_and_rebuilt(
-        clickhouse.url(clickhouse.new_database()), story, lambda store: ended.append(rebuilt_bit_by_bit(store, wanted))
+        clickhouse.url_for_one_test(), story, lambda store: ended.append(rebuilt_bit_by_bit(store, wanted))
     )
     assert ended[0] > 1
     assert of_a_server == of_sqlite
@@ -135,7 +135,7 @@ def test_everybody_counts_by_the_definitions_of_the_store(clickhouse: ClickHouse
 
     `doctor` says the same.
     """
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     mine, other = store_at(url), store_at(url)
     mine.accept([event("1", "ann", LATE)])
     assert active(other) == [1, 0]
@@ -154,7 +154,7 @@ def test_everybody_counts_by_the_definitions_of_the_store(clickhouse: ClickHouse
 
 def test_where_facts_are_gone_the_days_stay(clickhouse: ClickHouseServer) -> None:
     """Another zone is refused with the way out, before anything is done; other definitions are taken as SQLite does."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     settings = Settings(store=url, timezone="UTC", retention_days=10)
     answers, today = [], UTC_DAYS.day_of(NOON)
     for store in (open_store(settings), open_store(replace(settings, store=":memory:"))):
@@ -187,7 +187,7 @@ def test_what_is_half_rebuilt_is_told_and_not_moved(clickhouse: ClickHouseServer
 
 def test_a_writer_that_has_not_heard_of_it_rewrites_its_rows(clickhouse: ClickHouseServer) -> None:
     """What it wrote by the old definitions lies where the new ones say; retention sees to what one left that died."""
-    url = clickhouse.url(clickhouse.new_database())
+    url = clickhouse.url_for_one_test()
     store = store_at(url)
     database = closed_later(ClickHouseDatabase.of_url(url))
     late, dead = writer(database, UTC_DAYS), writer(database, UTC_DAYS)

@@ -221,7 +221,7 @@ def _versions(database: ClickHouseDatabase) -> list[int]:
 
 def test_a_day_that_fails_keeps_no_other_waiting(clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again an hour later."""
-    settings = Settings(store=clickhouse.url(clickhouse.new_database()), timezone="Europe/Berlin")
+    settings = Settings(store=clickhouse.url_for_one_test(), timezone="Europe/Berlin")
     store = closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
     store.accept([event(f"e{n}", "ann", NOON - n * DAY) for n in (2, 3)])
     with monkeypatch.context() as patched:
@@ -242,7 +242,7 @@ def raising(*_: object, **__: object) -> None:
 
 def test_a_store_settles_the_days_that_are_over(clickhouse: ClickHouseServer) -> None:
     """One at a time, but for yesterday and today; late facts wait an hour."""
-    settings = Settings(store=clickhouse.url(clickhouse.new_database()), timezone="Europe/Berlin")
+    settings = Settings(store=clickhouse.url_for_one_test(), timezone="Europe/Berlin")
     store = closed_later(ClickHouseStore.of_settings(settings, DEFINITIONS, notes_outbox=False))
     store.accept([event(f"e{n}", "ann", NOON - n * DAY) for n in range(5)])
     assert [store.bring_up_to_date("me", NOON) for _ in range(4)] == [True, True, False, False]

@@ -21,7 +21,7 @@ LEASES = 6
 
 def test_each_lease_has_one_holder_and_all_know_the_same(clickhouse: ClickHouseServer) -> None:
     """Of six that want each lease at once, over three stores, one gets it; links are answered once as new."""
-    place = clickhouse.url(clickhouse.new_database())
+    place = clickhouse.url_for_one_test()
     stores = [closed_later(store) for _ in range(3) if (store := open_store(Settings(store=place))) is not None]
     holders: list[int] = []
     answers: list[str] = []

@@ -30,7 +30,7 @@ def recorded() -> list[Record]:
 
 def new_store(server: ClickHouseServer) -> ClickHouseStore:
     """Return a store with nothing in it."""
-    settings = Settings(store=server.url(server.new_database()))
+    settings = Settings(store=server.url_for_one_test())
     return closed_later(ClickHouseStore.of_settings(settings, Definitions(), notes_outbox=False))
 
 
@@ -57,7 +57,7 @@ def test_of_two_at_the_same_moment_what_is_told_stays(
     clickhouse: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever wrote finds what came between looking and writing, and removes the row of the fact."""
-    place = Settings(store=clickhouse.url(clickhouse.new_database()))
+    place = Settings(store=clickhouse.url_for_one_test())
     store, other = (
         closed_later(ClickHouseStore.of_settings(place, Definitions(), notes_outbox=False)) for _ in range(2)
     )

@@ -29,7 +29,7 @@ def serving(server: ClickHouseServer) -> Iterator[None]:
 
 
 def _new_database() -> str:
-    return _servers[-1].url(_servers[-1].new_database())
+    return _servers[-1].url_for_one_test()
 
 
 class _Folder:
