@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from otel_measure.errors import ConfigurationError, StoreRejected, StoreUnavailable
+from otel_measure.store.clickhouse.client_library import client_maker, load_for_inserts
 from otel_measure.store.clickhouse.faults import FREE_SPACE, LOOK, NO_ANSWER, unavailable
 from otel_measure.store.clickhouse.schema import DEFAULT_DATABASE, LOCAL_SUFFIX
 from otel_measure.store.clickhouse.tables import FACT_TABLES
@@ -114,10 +115,7 @@ class ClickHouseDatabase:
             ConfigurationError: it is no such URL, or the client is not installed.
             StoreUnavailable: nobody answers there, or lets us in.
         """
-        try:
-            from clickhouse_connect import get_client
-        except ImportError as error:
-            raise ConfigurationError("ClickHouse needs its client: pip install 'otel-measure[clickhouse]'") from error
+        make_client = client_maker()
         parts = urlsplit(url)
         name = parts.path.strip("/") or DEFAULT_DATABASE
         asked = parse_qs(parts.query, keep_blank_values=True)
@@ -131,7 +129,7 @@ class ClickHouseDatabase:
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # we say it, and once
 
         def connect(within_s: int) -> Client:
-            return get_client(
+            return make_client(
                 host=parts.hostname,
                 port=parts.port or (_SECURE_PORT if is_secure else _PORT),
                 username=unquote(parts.username or "default"),
@@ -196,6 +194,7 @@ class ClickHouseDatabase:
         where = {"insert_shard_id": shard} if shard else None
         try:
             with self._talking():
+                load_for_inserts()
                 self._client.insert(table, values, names, database=self.name, column_oriented=True, settings=where)
         except StoreUnavailable:
             self.has_refused = True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Final
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connected_files import CONNECTED_FILES, Inode
 from otel_measure.store.sqlite.file import IMMUTABLE, DatabaseFile
 from otel_measure.store.sqlite.opening import connected, prepared
+
+_TRIES: Final = 3
 
 
 class FileConnections:
@@ -37,6 +40,14 @@ class FileConnections:
             StoreUnavailable: the file or its log is no longer the one that was opened.
             sqlite3.Error: it cannot be opened.
         """
+        for _ in range(_TRIES):
+            if (connection := self._opened()) is not None:
+                return connection
+        path = self._file.path
+        raise StoreUnavailable("removed", f"{path} was replaced again and again while it was opened", "start again")
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """Return a new one; `None` where another file, such as a backup, was put in the place of one not yet used."""
         file = self._file
         file.refuse_another()
         if not self._open:
@@ -49,30 +60,35 @@ class FileConnections:
         if locked is not None:
             CONNECTED_FILES.add(locked)
         try:
-            connection = self._opened(uri)
-        except BaseException:
+            connection = self._prepared(uri)
+        except BaseException as error:
             file.inode = opened if self._open else known
             if locked is not None:
                 CONNECTED_FILES.remove(locked)
+            is_another = known is None and file.inode_now() not in {opened, None}
+            if is_another and isinstance(error, StoreUnavailable):
+                return None
             raise
-        file.inode, file.log = opened, file.log_now()
+        file.log = file.log_now()
         self._open[connection] = locked
         self.are_given_up = False
         return connection
 
-    def _opened(self, uri: str) -> sqlite3.Connection:
+    def _prepared(self, uri: str) -> sqlite3.Connection:
         try:
             connection = connected(uri, self._busy_timeout_ms)
+            try:
+                # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
+                self._file.refuse_another()
+                prepared(connection, self._log_pages, self._busy_timeout_ms)
+                self._file.refuse_another()  # nor while that waited for others
+            except BaseException:
+                connection.close()
+                raise
         except sqlite3.Error:
             self._file.refuse_another()
             raise
-        try:
-            # Connecting opens the file alone. The first statement opens, and perhaps empties, the log of this name.
-            self._file.refuse_another()
-            return prepared(connection, self._log_pages, self._busy_timeout_ms)
-        except BaseException:
-            connection.close()
-            raise
+        return connection
 
     def close(self, connection: sqlite3.Connection) -> None:
         """Close one."""

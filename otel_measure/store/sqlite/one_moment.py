@@ -36,7 +36,8 @@ def of_one_moment(path: str) -> Iterator[None]:
 
 
 def _is_another(before: Standing, now: Standing) -> bool:
-    is_beside_writers = before.log != () and before.log[:1] == now.log[:1]  # by the locks: it saw one moment
+    is_same_file = before.file[:1] == now.file[:1]
+    is_beside_writers = is_same_file and before.log != () and before.log[:1] == now.log[:1]  # by the locks, of a moment
     return not is_beside_writers and before.file != now.file
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from otel_measure.errors import StoreError, StoreUnavailable
+from otel_measure.store.sqlite import file_connections, opening
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import MEMORY
@@ -125,6 +126,27 @@ def test_a_replaced_file_is_refused(opened_database: Open, path: Path, connected
         found = refused(attempt)
         assert (found.cause_name, found.what) == ("removed", f"{path} was replaced by another file while in use")
         assert "delete the -wal and -shm files beside it if you restore another file" in found.way_out
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_file_that_is_replaced_while_it_is_opened(
+    opened_database: Open, path: Path, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was done with it yet: whoever waits for its locks while a backup is put there opens the backup."""
+    for file, number in ((path, 1), (path.with_name("backup"), 7)):
+        made = Database(str(file))
+        put(made, number)
+        made.close()
+
+    def prepared(connection: sqlite3.Connection, *options: int) -> sqlite3.Connection:
+        if path.with_name("backup").exists():
+            path.with_name("backup").rename(path)
+            if not waits:
+                raise sqlite3.OperationalError("attempt to write a readonly database")
+        return opening.prepared(connection, *options)
+
+    monkeypatch.setattr(file_connections, "prepared", prepared)
+    assert (numbers(opened_database(path)), rows(path)) == ([7], [7])
 
 
 @pytest.mark.parametrize("ends_with", ["write", "close"])
