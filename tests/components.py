@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -56,13 +57,16 @@ def requires_module(name: str, distribution: str | None = None) -> ModuleType:
 # Below those that systems give to outgoing connections, of which other tests open thousands at the same time: one of
 # them would take the port of a server that is not there yet, or that begins anew on it.
 _PORTS = range(20_000, 32_768)
-_drawn = Random(os.getpid())  # not the one that hypothesis seeds: tests beside this one would draw the same
+# Each process of the tests has ports of its own, and gives none twice: who will listen on one is not there yet.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_of_worker = _PORTS[_worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+_drawn = cycle(Random(os.getpid()).sample(_of_worker, len(_of_worker)))
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody uses at this moment."""
+    """Return a loopback TCP port that nobody uses at this moment, and that no other test is given."""
     while True:
-        port = _drawn.choice(_PORTS)
+        port = next(_drawn)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

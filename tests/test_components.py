@@ -45,8 +45,10 @@ def test_process_that_ignores_terminate_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_free_port_is_none_that_an_outgoing_connection_gets() -> None:
-    """What a server begins anew on is not taken by a client of another test in between."""
-    assert {free_port() for _ in range(100)} <= set(range(20_000, 32_768))
+    """What a server begins anew on is not taken by a client of another test in between, nor given to another server."""
+    given = {free_port() for _ in range(100)}
+    assert len(given) == 100
+    assert given <= set(range(20_000, 32_768))
 
 
 def test_nobody_answering_is_a_timeout() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from exporter.cli import ports
 from exporter.cli.ports import CannotListen, Holder, Listening, command, described, holder_of, is_loopback, listen, url
+from tests.components import free_port
 
 
 def test_a_free_port_is_taken_at_once() -> None:
@@ -92,9 +93,7 @@ def test_a_name_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_closed_port_does_not_connect() -> None:
     """Where nobody listens there is none."""
-    with listen("127.0.0.1", 0) as sock:
-        number = sock.getsockname()[1]
-    assert ports.can_connect("127.0.0.1", number) is False
+    assert ports.can_connect("127.0.0.1", free_port()) is False
 
 
 @pytest.mark.parametrize(
