@@ -134,6 +134,7 @@ def test_doctor_names_who_holds_a_removed_log(tmp_path: Path) -> None:
     with serving(tmp_path, "--store", str(path)) as server:
         assert posted(server, "first") == 201
         server.process.send_signal(signal.SIGSTOP)  # it would find out by itself, and let go
+        os.waitpid(server.process.pid, os.WUNTRACED)  # until all its threads have stopped
         try:
             os.unlink(f"{path}-wal")
             findings = {check.name: check.look() for check in store_checks(Settings(store=str(path)))}
