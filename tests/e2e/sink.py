@@ -63,9 +63,9 @@ class OtlpSink:
             return sum(n for (metric, said, *_), n in self._counts.items() if metric == name and only in said)
 
     def instances(self, name: str) -> int:
-        """Return how many processes have sent a metric."""
+        """Return how many processes have counted something of a metric: one that did nothing may send a count of 0."""
         with self._lock:
-            return len({instance for metric, _, instance, _ in self._counts if metric == name})
+            return len({instance for (metric, _, instance, _), n in self._counts.items() if metric == name and n})
 
 
 @contextmanager
