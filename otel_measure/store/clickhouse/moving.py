@@ -6,8 +6,10 @@ What ended in the middle goes on where it was when it is begun again; a fact tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
@@ -110,13 +112,22 @@ def _move_until_alike(
 def _move_copy(
     used: SqliteStore, source: Path, database: ClickHouseDatabase, now_us: Callable[[], int], progress: Progress
 ) -> Moved:
-    with TemporaryDirectory(prefix=f".{source.name}.moving", dir=source.parent) as folder:
-        path = Path(folder) / source.name
+    with _place_of_copy(source) as path:
         used.backup(path, progress)
         with closing(PartedStore(str(path), max_bytes=_ANY_NUMBER_OF_BYTES)) as copy:
             while copy.bring_up_to_date("migrate", now_us()):
                 pass
             return move_in(copy, str(source), database, now_us, progress)
+
+
+@contextmanager
+def _place_of_copy(source: Path) -> Iterator[Path]:
+    """Yield where a copy of a file may be meanwhile; those that commands left which were killed are removed."""
+    with alone_at_file(source.with_name(f".{source.name}.copied"), f"it moves {source}"):
+        for left in source.parent.glob(f".{escape(source.name)}{_OUT}*"):
+            shutil.rmtree(left)
+        with TemporaryDirectory(prefix=f".{source.name}{_OUT}", dir=source.parent) as folder:
+            yield Path(folder) / source.name
 
 
 def _written_meanwhile(source: str) -> StoreError:

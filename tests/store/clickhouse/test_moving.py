@@ -187,7 +187,13 @@ def test_a_database_with_a_store_is_refused(path: Path, clickhouse: ClickHouseSe
 
 
 def test_two_commands_into_one_place_are_told_apart(path: Path, clickhouse: ClickHouseServer, tmp_path: Path) -> None:
-    """There and back the second is refused, says who is at it, and changes nothing for the first."""
+    """There and back the second is refused, says who is at it, and changes nothing for the first.
+
+    The copy of the file that an earlier one left, which was killed, goes.
+    """
+    left = path.with_name(f".{path.name}.moving123") / path.name
+    left.parent.mkdir()
+    left.touch()
     url, back = clickhouse.url_for_one_test(), str(tmp_path / "back.db")
     for source, target in ((str(path), url), (url, back)):
         second: dict[str, StoreUnavailable] = {}
@@ -204,6 +210,7 @@ def test_two_commands_into_one_place_are_told_apart(path: Path, clickhouse: Clic
         assert (first.facts["nps_response"], fault.cause_name) == (5, "busy")
         assert f"process {os.getpid()} of" in fault.what
     assert {file.name for file in tmp_path.iterdir() if file.is_file()} == {"back.db"}
+    assert not left.parent.exists()
 
 
 def test_the_command_compares_both_places(
