@@ -42,5 +42,6 @@ thread.join()
 @pytest.mark.parametrize("module", ["clickhouse_connect", "numpy"])
 def test_a_child_that_is_forked_during_an_import_has_the_module_too(module: str) -> None:
     """It waits for no thread of the parent: the parent forks when the import is done."""
-    done = subprocess.run([sys.executable, "-c", FORKING, module], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORKING, module]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
