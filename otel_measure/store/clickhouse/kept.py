@@ -11,6 +11,14 @@ def keep(database: ClickHouseDatabase, name: str, value: str) -> None:
     database.insert("kept", {"name": [name], "value": [value]})
 
 
+def every_kept(database: ClickHouseDatabase, name: str) -> list[str]:
+    """Return all values that were kept under a name, in the order in which all see them."""
+    rows = database.rows(
+        "SELECT value FROM {db}.kept WHERE name = {name:String} ORDER BY _block_number, _block_offset", name=name
+    )
+    return [str(value) for (value,) in rows]
+
+
 def last_kept(database: ClickHouseDatabase, name: str) -> str | None:
     """Return the last value that was kept under a name, `None` for none."""
     rows = database.rows(

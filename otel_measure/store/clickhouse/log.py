@@ -53,13 +53,26 @@ def refuse_shared_log(database: ClickHouseDatabase) -> None:
     Raises:
         StoreError: it is such a server.
     """
-    sql = "SELECT engine FROM system.tables WHERE database = {of:String} AND name = {log:String}"
-    ((engine,),) = database.rows(sql, of=database.name, log=LOG.name)
+    engine = _of_log(database, "engine")
     if engine != _ENGINE:
         raise StoreError(
             f"the server keeps {database.name}.{LOG.name} as {engine}, in which nobody knows in which order rows become"
             " visible, as ClickHouse Cloud does: use a server of your own, or a file"
         )
+
+
+def log_id(database: ClickHouseDatabase) -> str:
+    """Return what the server knows the log by: another table of the same name, as a restored one, has another.
+
+    It is empty where there is no such table.
+    """
+    return _of_log(database, "toString(uuid)")
+
+
+def _of_log(database: ClickHouseDatabase, what: str) -> str:
+    sql = f"SELECT {what} FROM system.tables WHERE database = {{of:String}} AND name = {{log:String}}"
+    rows = database.rows(sql, of=database.name, log=LOG.name)
+    return str(rows[0][0]) if rows else ""
 
 
 class OperationLog:

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
+from otel_measure.store.clickhouse.kept import every_kept
 
 _AT_WORK: Final = "at work"
 _OVER_AFTER_US: Final = 60_000_000
@@ -31,7 +32,6 @@ _SAY: Final = (
     + _AT_WORK
     + "', concat(toString(if({goes_on:Bool}, toUnixTimestamp64Micro(now64(6)), 0)), ' ', {said:String})"
 )
-_SAID: Final = f"SELECT value FROM {{db}}.kept WHERE name = '{_AT_WORK}' ORDER BY _block_number, _block_offset"
 _FILE_MODE: Final = 0o600
 _MOST_BYTES: Final = 500
 
@@ -111,7 +111,7 @@ def _say(database: ClickHouseDatabase, me: SaidAtWork, *, goes_on: bool = True) 
 
 
 def _other(database: ClickHouseDatabase, me: SaidAtWork) -> SaidAtWork | None:
-    said = (str(value).split(" ", 2) for (value,) in database.rows(_SAID))
+    said = (value.split(" ", 2) for value in every_kept(database, _AT_WORK))
     last = at_work(SaidAtWork(int(at_us), token, who) for at_us, token, who in said)
     return None if last is None or last.token == me.token else last
 

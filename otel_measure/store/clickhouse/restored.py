@@ -16,7 +16,8 @@ from typing import Final
 
 from otel_measure.errors import ConfigurationError, StoreError, StoreUnavailable
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
-from otel_measure.store.clickhouse.kept import keep
+from otel_measure.store.clickhouse.kept import every_kept, keep
+from otel_measure.store.clickhouse.log import log_id
 from otel_measure.store.clickhouse.one_at_a_time import alone_in_database
 from otel_measure.store.clickhouse.tables import (
     COLLECTED,
@@ -132,11 +133,5 @@ def _copy_snapshot(database: ClickHouseDatabase) -> None:
 
 def _is_log_known(database: ClickHouseDatabase) -> bool:
     """Tell whether the log is a table of which that was noted, or nothing was noted yet: it was not restored."""
-    logs = database.rows("SELECT value FROM {db}.kept WHERE name = {name:String}", name=LOG_NOTE)
-    return not logs or (log_id(database),) in logs
-
-
-def log_id(database: ClickHouseDatabase) -> str:
-    """Return what the server knows the log by: another table of the same name, as a restored one, has another."""
-    sql = "SELECT toString(uuid) FROM system.tables WHERE database = {of:String} AND name = {log:String}"
-    return str(database.rows(sql, of=database.name, log=LOG.name)[0][0])
+    logs = every_kept(database, LOG_NOTE)
+    return not logs or log_id(database) in logs

@@ -28,9 +28,9 @@ from otel_measure.records.kinds import Record
 from otel_measure.store.clickhouse.columns import NOBODY_ERASED, WrittenBy, columns_of, id_number
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase, id_chunks, in_ids
 from otel_measure.store.clickhouse.kept import first_kept, keep, last_kept
-from otel_measure.store.clickhouse.log import refuse_shared_log
+from otel_measure.store.clickhouse.log import log_id, refuse_shared_log
 from otel_measure.store.clickhouse.ranks import rank_of_time
-from otel_measure.store.clickhouse.restored import LOG_NOTE, log_id, refuse_restored
+from otel_measure.store.clickhouse.restored import LOG_NOTE, refuse_restored
 from otel_measure.store.clickhouse.rewriting import rewrite
 from otel_measure.store.clickhouse.schema import SYNCED, state_statements, statements
 from otel_measure.store.clickhouse.settled_days import note_removal
@@ -227,7 +227,7 @@ def create(database: ClickHouseDatabase, definitions: Definitions, key: bytes | 
         refuse_half_moved(database)  # before it has another key than the store that is moved there
     first = {_KEY: (key or os.urandom(32)).hex(), _DEFINITIONS: definitions.to_json(), LOG_NOTE: log_id(database)}
     for name, value in first.items():
-        if not database.rows("SELECT 1 FROM {db}.kept WHERE name = {name:String} LIMIT 1", name=name):
+        if last_kept(database, name) is None:
             keep(database, name, value)
     if differences := definitions.differences(kept_definitions(database)):
         raise StoreError(f"the store in the database {database.name} {told(differences)}: {ways_out(differences)}")

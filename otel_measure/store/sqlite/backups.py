@@ -19,6 +19,7 @@ from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.connection import Database
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import held_by_nobody, sync_folder
+from otel_measure.store.sqlite.opening import connected_to_unchanging
 from otel_measure.store.sqlite.ownership import Contents, look, refuse_foreign_contents
 from otel_measure.store.sqlite.place import make_file
 from otel_measure.store.types.backups import Backup, Progress
@@ -96,7 +97,7 @@ def require_whole(path: Path, progress: Progress) -> None:
     """
     progress("checking", 0, 1)
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+        with closing(connected_to_unchanging(path)) as connection:
             told = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         raise store_error(str(path), error) from error

@@ -170,10 +170,8 @@ def held_by_nobody(path: Path, way_out: str) -> Iterator[None]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
-        except OSError as error:
-            raise StoreUnavailable("in_use", f"{path} is used by another process", way_out) from error
+        if not _takes_locks(descriptor):
+            raise StoreUnavailable("in_use", f"{path} is used by another process", way_out)
         yield
     finally:
         os.close(descriptor)
@@ -197,12 +195,18 @@ def _is_held(path: str) -> bool:
         except OSError:
             return False  # opening it says why
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
-        except OSError:
-            return True
+            return not _takes_locks(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _takes_locks(descriptor: int) -> bool:
+    """Take the locks of all connections to a file, where no other process has one; tell whether they are taken."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKS_OF_CONNECTIONS)
+    except OSError:
         return False
+    return True
 
 
 def status_of(path: str) -> os.stat_result | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-from otel_measure.store.sqlite.file import MEMORY
+from otel_measure.store.sqlite.file import IMMUTABLE, MEMORY
 from otel_measure.store.waiting import wait_s
 
 PAGE_BYTES: Final = 4096
@@ -29,6 +30,11 @@ def connected(name: str, busy_timeout_ms: int) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+
+
+def connected_to_unchanging(path: Path) -> sqlite3.Connection:
+    """Return a connection that takes a file for one that nobody changes: no lock is taken, and its log is not read."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{IMMUTABLE}", uri=True)
 
 
 def open_log(

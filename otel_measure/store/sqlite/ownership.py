@@ -22,6 +22,7 @@ from typing import Final
 from otel_measure.errors import StoreUnavailable
 from otel_measure.store.sqlite.faults import store_error
 from otel_measure.store.sqlite.file import log_of, no_look, standing, status_of
+from otel_measure.store.sqlite.opening import connected_to_unchanging
 from otel_measure.store.sqlite.schema_scripts import TABLES, latest, tables_of
 
 APPLICATION_ID: Final = int.from_bytes(b"OTLM")
@@ -143,12 +144,8 @@ def _size(path: Path) -> int:
     return status.st_size
 
 
-def _immutable(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-
-
 def _read(path: Path) -> Contents:
-    with closing(_immutable(path)) as connection:
+    with closing(connected_to_unchanging(path)) as connection:
         return contents_of(connection)
 
 
@@ -167,7 +164,7 @@ def _read_beside_others(path: Path) -> Contents:
 
 def _read_copy(path: Path, log: str) -> Contents:
     # Reading the file by ourselves would let go of the locks that this process has on it.
-    with closing(_immutable(path)) as connection:
+    with closing(connected_to_unchanging(path)) as connection:
         pages = connection.serialize()
     with tempfile.TemporaryDirectory(prefix="otel-measure-look-") as folder:
         copy = Path(folder) / "copy"

@@ -11,7 +11,7 @@ import pytest
 from exporter.cli import exit_codes
 from exporter.cli.same_answers import differing
 from otel_measure.config import Settings
-from otel_measure.errors import ConfigurationError, StoreUnavailable
+from otel_measure.errors import ConfigurationError, StoreError, StoreUnavailable
 from otel_measure.otlp.receive.traces import telling_of_fact
 from otel_measure.store.clickhouse.connection import ClickHouseDatabase
 from otel_measure.store.clickhouse.one_at_a_time import alone_in_database
@@ -146,6 +146,11 @@ def test_nobody_uses_it_before(clickhouse: ClickHouseServer) -> None:
     with pytest.raises(ConfigurationError, match=f"the database {name} is a store as it is"):
         again(clickhouse.url(name))
     store_at(clickhouse.url(name)).close()
+    clickhouse.client().command(f"DROP TABLE {other}.log SYNC")
+    with pytest.raises(StoreUnavailable, match="restored"):
+        store_at(clickhouse.url(other))
+    with pytest.raises(StoreError, match=f"the database {other} has no store of ours"):
+        again(clickhouse.url(other))
 
 
 def test_one_that_ends_half_way_is_begun_again(
